@@ -17,3 +17,7 @@ lint: needs
 
 test: lint
 	cargo test --workspace
+
+.PHONY: bench
+bench: needs
+	cargo run --release -p waywarden-benches

@@ -18,6 +18,12 @@ use waywarden_model::{
 #[error("a saved state cannot be read: {0}")]
 pub struct StateError(String);
 
+impl StateError {
+    pub fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
+    }
+}
+
 /// The last record that counted.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) struct Anchor {
