@@ -5,5 +5,5 @@ mod rules;
 
 fn main() {
     eprintln!("figure: median of 5 rounds (smallest to largest)");
-    rules::step();
+    rules::judged_per_second();
 }

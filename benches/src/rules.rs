@@ -12,7 +12,7 @@ const RECORDS_EACH: usize = 100;
 const BATCH: usize = 20;
 
 /// 10,000 vehicles, each with a fix every 10 s: driving, at times too fast, at times stopped.
-pub fn step() {
+pub fn judged_per_second() {
     let plates: String = (0..VEHICLES)
         .map(|n| format!("14C{n:05},truck_over_3_5t,goods\n"))
         .collect();
