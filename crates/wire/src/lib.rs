@@ -6,6 +6,7 @@
 
 pub mod cursor;
 pub mod device;
+pub mod json;
 pub mod session;
 
 pub use cursor::{Cursor, Short};
