@@ -2,7 +2,7 @@
 
 use crate::session::{Event, FrameError, Progress, Reading};
 use serde_json::{Map, Value, json};
-use waywarden_model::{DriverSaid, Position, Record, Timestamp};
+use waywarden_model::{DriverSaid, Position, Record};
 
 /// What one line of input meant: `device_ids`, `records`, `replies_hex`, and `error` (its label
 /// and text) where there was one.
@@ -142,16 +142,11 @@ fn put<T: Into<Value>>(out: &mut Map<String, Value>, name: &str, value: Option<T
     }
 }
 
-/// The instant of a record as shown, for whoever reads the JSON again.
-pub fn parse_time(value: &Value) -> Option<Timestamp> {
-    Timestamp::parse_rfc3339(value.as_str()?).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::session::FrameErrorKind;
-    use waywarden_model::{Alarm, Speed};
+    use waywarden_model::{Alarm, Speed, Timestamp};
 
     #[test]
     fn absent_fields_are_left_out_and_times_have_milliseconds() {

@@ -8,6 +8,7 @@ pub mod cursor;
 pub mod device;
 pub mod json;
 pub mod session;
+pub mod teltonika;
 
 pub use cursor::{Cursor, Short};
 pub use device::{DeviceEvent, DeviceSide};

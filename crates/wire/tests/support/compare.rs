@@ -17,7 +17,13 @@ pub fn frame(recorded: &Value, read: &Value) -> Vec<String> {
     let (want, got) = (list(recorded, "records"), list(read, "records"));
     if want.len() == got.len() {
         for (n, (want, got)) in want.iter().zip(got).enumerate() {
-            record(n, want, got, recorded["clock_dependent"] == true, &mut found);
+            record(
+                n,
+                want,
+                got,
+                recorded["clock_dependent"] == true,
+                &mut found,
+            );
         }
     } else {
         found.push(format!("records: want {want:?}, got {got:?}"));
@@ -78,7 +84,11 @@ fn same(name: &str, want: &Value, got: &Value) -> bool {
         (Some(a), Some(b)) => {
             let apart = (a - b).abs();
             // A heading of 359.95 and one of 0 are near.
-            let apart = if name == "course_deg" { apart.min(360.0 - apart) } else { apart };
+            let apart = if name == "course_deg" {
+                apart.min(360.0 - apart)
+            } else {
+                apart
+            };
             apart <= tolerance + 1e-9
         }
         (a, b) => a.is_none() && b.is_none(),

@@ -92,7 +92,10 @@ impl Driver {
                 consumed
             }
         };
-        assert!(consumed <= self.pending.len(), "consumed what was not there");
+        assert!(
+            consumed <= self.pending.len(),
+            "consumed what was not there"
+        );
         self.pending.drain(..consumed);
         (events, progress)
     }

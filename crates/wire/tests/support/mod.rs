@@ -34,7 +34,9 @@ pub fn replay(recorded: &Recorded) {
     let name = recorded.protocol.name();
     let own = folder("tests/fixtures").join(format!("{name}.jsonl"));
     let mut own_tally = Tally::default();
-    read(&own).iter().for_each(|s| own_tally.session(recorded, s));
+    read(&own)
+        .iter()
+        .for_each(|s| own_tally.session(recorded, s));
     own_tally.hold(&[], 0, 0);
 
     let corpus = folder("../../../shared/frames").join(format!("{name}.jsonl"));
@@ -49,7 +51,9 @@ pub fn replay(recorded: &Recorded) {
         return;
     }
     let mut tally = Tally::default();
-    read(&corpus).iter().for_each(|s| tally.session(recorded, s));
+    read(&corpus)
+        .iter()
+        .for_each(|s| tally.session(recorded, s));
     println!("{name}: {} frames replayed", tally.frames);
     tally.hold(
         recorded.differences,
@@ -98,10 +102,7 @@ impl Tally {
     fn hold(&self, expected: &[Difference], bad_checksums: usize, without_wire: usize) {
         let mut wrong = Vec::new();
         for ((session, index), found) in &self.differences {
-            if !expected
-                .iter()
-                .any(|(s, i, _)| s == session && i == index)
-            {
+            if !expected.iter().any(|(s, i, _)| s == session && i == index) {
                 wrong.push(format!("{session} frame {index}: {}", found.join("; ")));
             }
         }
@@ -114,7 +115,10 @@ impl Tally {
             }
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-        assert_eq!(self.bad_checksums, bad_checksums, "frames with bad checksums");
+        assert_eq!(
+            self.bad_checksums, bad_checksums,
+            "frames with bad checksums"
+        );
         assert_eq!(self.without_wire, without_wire, "frames without wire bytes");
     }
 }

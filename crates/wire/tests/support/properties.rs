@@ -33,7 +33,12 @@ impl Stream {
     }
 
     fn all(&self) -> Vec<u8> {
-        self.prelude.iter().chain(&self.frames).flatten().copied().collect()
+        self.prelude
+            .iter()
+            .chain(&self.frames)
+            .flatten()
+            .copied()
+            .collect()
     }
 }
 
@@ -78,8 +83,17 @@ pub fn good_stream_is_taken(stream: &Stream) {
     let mut driver = stream.ready();
     for frame in &stream.frames {
         let (events, progress) = driver.feed(frame);
-        assert!(records_in(&events) > 0, "no record from {}", hex::encode(frame));
-        assert_eq!(progress, Progress::NeedMore { consumed: frame.len() });
+        assert!(
+            records_in(&events) > 0,
+            "no record from {}",
+            hex::encode(frame)
+        );
+        assert_eq!(
+            progress,
+            Progress::NeedMore {
+                consumed: frame.len()
+            }
+        );
     }
 }
 
@@ -120,7 +134,12 @@ pub fn truncation_gives_no_record(stream: &Stream) {
         for cut in 0..frame.len() {
             let mut driver = stream.ready();
             let mut events = driver.events(&frame[..cut]);
-            assert_eq!(records_in(&events), 0, "cut at {cut} of {}", hex::encode(frame));
+            assert_eq!(
+                records_in(&events),
+                0,
+                "cut at {cut} of {}",
+                hex::encode(frame)
+            );
             events.extend(driver.events(&frame[cut..]));
             assert_eq!(events, whole, "cut at {cut} of {}", hex::encode(frame));
         }
@@ -139,13 +158,17 @@ pub fn flipped_checksum_is_refused(stream: &Stream) {
                 let events = driver.events(&bad);
                 assert_eq!(records_in(&events), 0, "byte {byte} bit {bit}");
                 assert!(
-                    events.iter().any(|e| matches!(e, Event::Error(_))) || !driver.pending.is_empty(),
+                    events.iter().any(|e| matches!(e, Event::Error(_)))
+                        || !driver.pending.is_empty(),
                     "byte {byte} bit {bit}: neither an error nor a wait for more"
                 );
                 // Twice: a flipped bit may have made the delimiter of the first.
                 let mut after = driver.events(frame);
                 after.extend(driver.events(frame));
-                assert!(records_in(&after) >= taken, "byte {byte} bit {bit}: no resynchronisation");
+                assert!(
+                    records_in(&after) >= taken,
+                    "byte {byte} bit {bit}: no resynchronisation"
+                );
             }
         }
     }
@@ -196,7 +219,10 @@ pub fn random_bytes_stay_bounded(stream: &Stream) {
             }
             prop_assert!(driver.pending.len() <= driver.settings.max_frame + piece.len());
         }
-        prop_assert!(reported <= 4 * bytes.len() + 64, "{reported} bytes of events");
+        prop_assert!(
+            reported <= 4 * bytes.len() + 64,
+            "{reported} bytes of events"
+        );
         Ok(())
     });
 }
