@@ -33,7 +33,7 @@ fn logged_in() -> (Driver, TeltonikaDevice) {
 
 /// Everything that the protocol carries.
 fn full() -> Record {
-    let place = Position::new(20.951_234_5, 107.071_234_5).unwrap();
+    let place = Position::new(20.951_234_5, 107.071_234_5).expect("on the globe");
     let mut r = Record::fix(Timestamp::from_millis(1_773_104_405_250), place);
     r.altitude_dm = Some(-30);
     r.speed = Some(Speed::from_kmh(57));
