@@ -101,11 +101,17 @@ impl<'a> Cursor<'a> {
     /// An unsigned number of `n` bytes, 0 to 8; longer ones count as [`Short`].
     #[inline]
     pub fn uint(&mut self, n: usize) -> Result<u64, Short> {
-        if n > 8 {
-            return Err(Short { at: self.at });
+        match n {
+            1 => self.u8().map(u64::from),
+            2 => self.u16().map(u64::from),
+            4 => self.u32().map(u64::from),
+            8 => self.u64(),
+            9.. => Err(Short { at: self.at }),
+            n => {
+                let bytes = self.take(n)?;
+                Ok(bytes.iter().fold(0, |sum, b| sum << 8 | u64::from(*b)))
+            }
         }
-        let bytes = self.take(n)?;
-        Ok(bytes.iter().fold(0, |sum, b| sum << 8 | u64::from(*b)))
     }
 }
 

@@ -123,12 +123,14 @@ impl Reader<'_> {
         let count = self.c.u8()?;
         let mut readings = Vec::with_capacity(count.into());
         for _ in 0..count {
-            let reading = if self.layout.codec_7 {
-                self.codec_7_record()?
+            // Filled in place: a record is large, and each move of it is felt.
+            let mut r = Record::status(self.now);
+            let ms = if self.layout.codec_7 {
+                self.codec_7_record(&mut r)?
             } else {
-                self.record()?
+                self.record(&mut r)?
             };
-            readings.push(reading);
+            readings.push(timed(r, ms));
         }
         let at = self.c.at();
         let wrong = |what| Wrong {
@@ -145,8 +147,10 @@ impl Reader<'_> {
         Ok(readings)
     }
 
-    fn record(&mut self) -> Result<Reading, Wrong> {
-        let time = self.c.u64()?;
+    /// Fills the record; gives its time in milliseconds, as it came.
+    #[inline]
+    fn record(&mut self, r: &mut Record) -> Result<i64, Wrong> {
+        let time = self.c.i64()?;
         self.c.skip(1)?; // priority
         let lon = degrees(self.c.i32()?);
         let lat = degrees(self.c.i32()?);
@@ -155,7 +159,7 @@ impl Reader<'_> {
         let satellites = self.c.u8()?;
         let speed = self.c.u16()?;
 
-        let mut r = place(Record::status(self.now), Position::new(lat, lon));
+        place(r, Position::new(lat, lon));
         r.valid = satellites != 0 && r.position.is_some();
         r.altitude_dm = Some(i32::from(altitude) * 10);
         r.course = Course::from_degrees(f64::from(course));
@@ -168,23 +172,22 @@ impl Reader<'_> {
         // The total: the blocks' own counts and the second count already leave no freedom.
         self.count()?;
         for size in [1, 2, 4, 8] {
-            self.block(size, &mut r)?;
+            self.block(size, r)?;
         }
         if self.layout.sixteens {
-            self.block(16, &mut r)?;
+            self.block(16, r)?;
         }
         if self.layout.variable {
-            self.variable_block(&mut r)?;
+            self.variable_block(r)?;
         }
-        Ok(timed(r, i64::try_from(time).ok()))
+        Ok(time)
     }
 
-    fn codec_7_record(&mut self) -> Result<Reading, Wrong> {
+    fn codec_7_record(&mut self, r: &mut Record) -> Result<i64, Wrong> {
         let seconds = self.c.u32()? & 0x3FFF_FFFF; // above it: priority
         let mask = self.c.u8()?;
-        let mut r = Record::status(self.now);
         if mask & 1 != 0 {
-            r = self.codec_7_place(r)?;
+            self.codec_7_place(r)?;
         }
         for (bit, size) in [(1, 1), (2, 2), (3, 4)] {
             if mask & 1 << bit != 0 {
@@ -192,22 +195,21 @@ impl Reader<'_> {
                 for _ in 0..count {
                     let id = self.c.u8()?;
                     let value = self.c.uint(size)?;
-                    parameters::apply_codec_7(&mut r, id, value);
+                    parameters::apply_codec_7(r, id, value);
                 }
             }
         }
-        let ms = (CODEC_7_EPOCH_S + i64::from(seconds)) * 1000;
-        Ok(timed(r, Some(ms)))
+        Ok((CODEC_7_EPOCH_S + i64::from(seconds)) * 1000)
     }
 
     /// The GPS element of Codec 7: a mask, and the fields whose bits are set.
-    fn codec_7_place(&mut self, mut r: Record) -> Result<Record, Wrong> {
+    fn codec_7_place(&mut self, r: &mut Record) -> Result<(), Wrong> {
         let mask = self.c.u8()?;
         let has = |bit: u8| mask & 1 << bit != 0;
         if has(0) {
             let lat = f32::from_bits(self.c.u32()?);
             let lon = f32::from_bits(self.c.u32()?);
-            r = place(r, Position::new(lat.into(), lon.into()));
+            place(r, Position::new(lat.into(), lon.into()));
             r.valid = r.position.is_some();
         }
         if has(1) {
@@ -230,7 +232,7 @@ impl Reader<'_> {
                 self.c.skip(len)?;
             }
         }
-        Ok(r)
+        Ok(())
     }
 
     #[inline]
@@ -283,22 +285,20 @@ fn degrees(ten_millionths: i32) -> f64 {
 }
 
 /// Coordinates outside the globe leave a record without a place: the instant is still data.
-fn place(mut r: Record, position: Option<Position>) -> Record {
+fn place(r: &mut Record, position: Option<Position>) {
     if position.is_some() {
         r.kind = RecordKind::Fix;
     }
     r.position = position;
-    r
 }
 
-/// A time that no calendar has is no time.
-fn timed(mut r: Record, ms: Option<i64>) -> Reading {
-    const RANGE: std::ops::Range<i64> = Timestamp::MIN.millis()..Timestamp::MAX.millis();
-    match ms {
-        Some(ms) if RANGE.contains(&ms) => {
-            r.time = Timestamp::from_millis(ms);
-            Reading::Timed(r)
-        }
-        _ => Reading::Untimed(r),
+/// A time that no calendar has is no time. Times are unsigned on the wire: what is negative here
+/// lies beyond all of them.
+fn timed(mut r: Record, ms: i64) -> Reading {
+    if (0..Timestamp::MAX.millis()).contains(&ms) {
+        r.time = Timestamp::from_millis(ms);
+        Reading::Timed(r)
+    } else {
+        Reading::Untimed(r)
     }
 }

@@ -47,14 +47,14 @@ pub fn replay(recorded: &Recorded) {
             "the recorded frames are missing: {}",
             corpus.display()
         );
-        println!("GAP: no recorded frames for {name}; only the project's own were replayed");
+        eprintln!("GAP: no recorded frames for {name}; only the project's own were replayed");
         return;
     }
     let mut tally = Tally::default();
     read(&corpus)
         .iter()
         .for_each(|s| tally.session(recorded, s));
-    println!("{name}: {} frames replayed", tally.frames);
+    eprintln!("{name}: {} frames replayed", tally.frames);
     tally.hold(
         recorded.differences,
         recorded.bad_checksums,
