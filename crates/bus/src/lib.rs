@@ -1,9 +1,15 @@
 //! An ordered durable log in partitions, behind one trait.
 
+pub mod embedded;
+pub mod message;
+
+pub use embedded::{EmbeddedLog, OpenError, Options};
+pub use message::{DecodeError, decode, encode};
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::fmt;
-use waywarden_model::{Message, Timestamp};
+use waywarden_model::Timestamp;
 
 /// Place of a message in its partition; the first is 0, they grow by one.
 pub type Offset = u64;
@@ -99,9 +105,4 @@ pub trait Log: Send + Sync + fmt::Debug + 'static {
 
     /// Finishes what was taken and closes; later calls give [`BusError::Closed`].
     async fn close(&self);
-}
-
-/// Encodes a message into its versioned Protobuf form.
-pub fn encode(_message: &Message) -> Bytes {
-    Bytes::new()
 }
