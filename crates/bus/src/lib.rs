@@ -1,5 +1,11 @@
 //! An ordered durable log in partitions, behind one trait.
 
+pub mod embedded;
+pub mod message;
+
+pub use embedded::{EmbeddedLog, OpenError, Options};
+pub use message::{DecodeError, decode, encode};
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::fmt;

@@ -1,0 +1,333 @@
+//! Messages to bytes and back: the versioned Protobuf form of `proto/waywarden/v1/log.proto`.
+
+use bytes::Bytes;
+use prost::Message as _;
+use proto::{envelope::Body, record::Driver};
+use std::cell::RefCell;
+use waywarden_model::{
+    Alarms, Course, Details, DriverSaid, Frame, Message, Position, Protocol, Record, RecordKind,
+    Speed, Tick, Timestamp,
+};
+
+// Generated code keeps the generator's style.
+#[allow(clippy::all, missing_debug_implementations)]
+mod proto {
+    include!(concat!(env!("OUT_DIR"), "/waywarden.v1.rs"));
+}
+
+/// The version that this program writes, and the only one that it reads.
+pub const VERSION: u32 = 1;
+
+/// Why bytes are not a message.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// No Protobuf, or cut short.
+    #[error("not a message of the log")]
+    Malformed,
+    /// Written by another version of the program.
+    #[error("message of version {found}, this program reads version {VERSION}")]
+    Version { found: u32 },
+    /// Neither frame nor tick nor registry version.
+    #[error("a message without content")]
+    Empty,
+    /// A value that the named field cannot have.
+    #[error("a value that `{0}` cannot have")]
+    Value(&'static str),
+}
+
+impl DecodeError {
+    /// Bounded label for metrics.
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Version { .. } => "version",
+            Self::Empty => "empty",
+            Self::Value(_) => "value",
+        }
+    }
+}
+
+thread_local! {
+    // Frames are encoded and decoded by the million: the generated structures are filled again
+    // and again, so that their vectors and strings keep their memory.
+    static SCRATCH: RefCell<proto::Envelope> = RefCell::new(proto::Envelope::default());
+}
+
+/// A scratch frame with more than this is not kept for the next message.
+const KEEP_RECORDS: usize = 1024;
+const KEEP_RAW: usize = 256 * 1024;
+
+/// Encodes a message into its versioned Protobuf form.
+pub fn encode(message: &Message) -> Bytes {
+    SCRATCH.with_borrow_mut(|scratch| {
+        scratch.version = VERSION;
+        match message {
+            Message::Frame(frame) => fill_frame(scratch_frame(scratch), frame),
+            Message::Tick(tick) => {
+                scratch.body = Some(Body::Tick(proto::Tick {
+                    gateway: tick.gateway.clone(),
+                    listening_since_ms: tick.listening_since.millis(),
+                    now_ms: tick.now.millis(),
+                }));
+            }
+            Message::Registry(number) => scratch.body = Some(Body::Registry(*number)),
+        }
+        let bytes = Bytes::from(scratch.encode_to_vec());
+        shrink(scratch);
+        bytes
+    })
+}
+
+/// Reads a message.
+///
+/// # Errors
+/// [`DecodeError`] when the bytes are cut, of another version, or hold a value that the
+/// vocabulary does not have.
+pub fn decode(bytes: &[u8]) -> Result<Message, DecodeError> {
+    // The header alone first: a message of another version may not be readable as this one.
+    let header = proto::Header::decode(bytes).map_err(|_| DecodeError::Malformed)?;
+    if header.version != VERSION {
+        return Err(DecodeError::Version {
+            found: header.version,
+        });
+    }
+    SCRATCH.with_borrow_mut(|scratch| {
+        // Merging into a frame that is there keeps its memory; any other content is replaced.
+        clear_frame(scratch_frame(scratch));
+        let merged = scratch.merge(bytes).map_err(|_| DecodeError::Malformed);
+        let message = merged.and_then(|()| match &mut scratch.body {
+            // Every frame has a protocol: none at all is the scratch frame that nothing replaced.
+            Some(Body::Frame(frame)) if frame.protocol == 0 => Err(DecodeError::Empty),
+            Some(Body::Frame(frame)) => take_frame(frame).map(Message::Frame),
+            Some(Body::Tick(tick)) => Ok(Message::Tick(take_tick(tick))),
+            Some(Body::Registry(number)) => Ok(Message::Registry(*number)),
+            None => Err(DecodeError::Empty),
+        });
+        shrink(scratch);
+        message
+    })
+}
+
+fn scratch_frame(scratch: &mut proto::Envelope) -> &mut proto::Frame {
+    if !matches!(scratch.body, Some(Body::Frame(_))) {
+        scratch.body = Some(Body::Frame(proto::Frame::default()));
+    }
+    match &mut scratch.body {
+        Some(Body::Frame(frame)) => frame,
+        _ => unreachable!("set to a frame above"),
+    }
+}
+
+fn clear_frame(frame: &mut proto::Frame) {
+    frame.source.clear();
+    frame.protocol = 0;
+    frame.received_ms = 0;
+    frame.held = false;
+    frame.records.clear();
+    frame.raw.clear();
+}
+
+/// One huge frame must not hold its memory in every thread for ever.
+fn shrink(scratch: &mut proto::Envelope) {
+    if let Some(Body::Frame(frame)) = &scratch.body
+        && (frame.records.capacity() > KEEP_RECORDS || frame.raw.capacity() > KEEP_RAW)
+    {
+        scratch.body = None;
+    }
+}
+
+fn fill_frame(out: &mut proto::Frame, frame: &Frame) {
+    clear_frame(out);
+    out.source.push_str(frame.source.as_str());
+    out.protocol = u32::from(frame.protocol as u8);
+    out.received_ms = frame.received.millis();
+    out.held = frame.held;
+    out.raw.extend_from_slice(&frame.raw);
+    out.records.extend(frame.records.iter().map(record_out));
+}
+
+fn record_out(r: &Record) -> proto::Record {
+    proto::Record {
+        time_ms: r.time.millis(),
+        kind: u32::from(r.kind as u8),
+        lat: r.position.map(Position::lat),
+        lon: r.position.map(Position::lon),
+        valid: r.valid,
+        altitude_dm: r.altitude_dm,
+        speed_centi: r.speed.map(Speed::centi),
+        course_centi: r.course.map(|c| c.centi().into()),
+        satellites: r.satellites.map(u32::from),
+        ignition: r.ignition,
+        motion: r.motion,
+        door: r.door,
+        odometer_m: r.odometer_m,
+        driver: match &r.driver {
+            DriverSaid::NotSaid => None,
+            DriverSaid::Nobody => Some(Driver::Nobody(true)),
+            DriverSaid::Card(card) => Some(Driver::Card(card.as_str().to_owned())),
+            DriverSaid::Licence(id) => Some(Driver::Licence(id.as_str().to_owned())),
+        },
+        alarms: r.alarms.bits(),
+        stored: r.stored,
+        external_voltage_mv: r.details.external_voltage_mv,
+        fuel_centi: r.details.fuel_centi,
+        engine_ms: r.details.engine_ms,
+        event: r.details.event,
+        vin: r.details.vin.as_deref().map(str::to_owned),
+    }
+}
+
+fn take_frame(frame: &mut proto::Frame) -> Result<Frame, DecodeError> {
+    let protocol = u8::try_from(frame.protocol)
+        .ok()
+        .and_then(Protocol::from_u8)
+        .ok_or(DecodeError::Value("protocol"))?;
+    let mut records = Vec::with_capacity(frame.records.len());
+    for r in frame.records.drain(..) {
+        records.push(record_in(r)?);
+    }
+    Ok(Frame {
+        source: frame.source.as_str().into(),
+        protocol,
+        received: Timestamp::from_millis(frame.received_ms),
+        held: frame.held,
+        records,
+        raw: std::mem::take(&mut frame.raw),
+    })
+}
+
+fn record_in(r: proto::Record) -> Result<Record, DecodeError> {
+    Ok(Record {
+        time: Timestamp::from_millis(r.time_ms),
+        kind: u8::try_from(r.kind)
+            .ok()
+            .and_then(RecordKind::from_u8)
+            .ok_or(DecodeError::Value("kind"))?,
+        position: match (r.lat, r.lon) {
+            (None, None) => None,
+            (Some(lat), Some(lon)) => {
+                Some(Position::new(lat, lon).ok_or(DecodeError::Value("position"))?)
+            }
+            _ => return Err(DecodeError::Value("position")),
+        },
+        valid: r.valid,
+        altitude_dm: r.altitude_dm,
+        speed: r.speed_centi.map(Speed::from_centi),
+        course: r.course_centi.map(course_in).transpose()?,
+        satellites: r
+            .satellites
+            .map(u8::try_from)
+            .transpose()
+            .map_err(|_| DecodeError::Value("satellites"))?,
+        ignition: r.ignition,
+        motion: r.motion,
+        door: r.door,
+        odometer_m: r.odometer_m,
+        driver: match r.driver {
+            None => DriverSaid::NotSaid,
+            Some(Driver::Nobody(true)) => DriverSaid::Nobody,
+            Some(Driver::Nobody(false)) => return Err(DecodeError::Value("driver")),
+            Some(Driver::Card(card)) => DriverSaid::Card(card.as_str().into()),
+            Some(Driver::Licence(id)) => DriverSaid::Licence(id.as_str().into()),
+        },
+        alarms: Alarms::from_bits(r.alarms),
+        stored: r.stored,
+        details: Details {
+            external_voltage_mv: r.external_voltage_mv,
+            fuel_centi: r.fuel_centi,
+            engine_ms: r.engine_ms,
+            event: r.event,
+            vin: r.vin.map(String::into_boxed_str),
+        },
+    })
+}
+
+fn course_in(centi: u32) -> Result<Course, DecodeError> {
+    match u16::try_from(centi) {
+        Ok(c) if c < 36_000 => Ok(Course::from_centi(c)),
+        _ => Err(DecodeError::Value("course")),
+    }
+}
+
+fn take_tick(tick: &mut proto::Tick) -> Tick {
+    Tick {
+        gateway: std::mem::take(&mut tick.gateway),
+        listening_since: Timestamp::from_millis(tick.listening_since_ms),
+        now: Timestamp::from_millis(tick.now_ms),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn envelope(version: u32, body: Option<Body>) -> Vec<u8> {
+        proto::Envelope { version, body }.encode_to_vec()
+    }
+
+    fn frame(change: impl FnOnce(&mut proto::Frame)) -> Vec<u8> {
+        let mut f = proto::Frame {
+            source: "352093081429150".into(),
+            protocol: 1,
+            records: vec![proto::Record::default()],
+            ..Default::default()
+        };
+        change(&mut f);
+        envelope(VERSION, Some(Body::Frame(f)))
+    }
+
+    #[test]
+    fn another_version_is_named() {
+        let error = decode(&envelope(2, Some(Body::Registry(1)))).unwrap_err();
+        assert_eq!(error, DecodeError::Version { found: 2 });
+        assert_eq!(
+            error.to_string(),
+            "message of version 2, this program reads version 1"
+        );
+        // Field 2 of a later version may be anything: the version is still what is reported.
+        assert_eq!(
+            decode(&[8, 7, 18, 1, 0xff]),
+            Err(DecodeError::Version { found: 7 })
+        );
+        assert_eq!(decode(&[]), Err(DecodeError::Version { found: 0 }));
+    }
+
+    #[test]
+    fn values_outside_the_vocabulary_are_refused() {
+        type Change = fn(&mut proto::Frame);
+        let cases: [(&str, Change); 7] = [
+            ("protocol", |f| f.protocol = 99),
+            ("kind", |f| f.records[0].kind = 300),
+            ("position", |f| f.records[0].lat = Some(1.0)),
+            ("position", |f| {
+                f.records[0].lat = Some(f64::NAN);
+                f.records[0].lon = Some(1.0);
+            }),
+            ("course", |f| f.records[0].course_centi = Some(36_000)),
+            ("satellites", |f| f.records[0].satellites = Some(256)),
+            ("driver", |f| {
+                f.records[0].driver = Some(Driver::Nobody(false));
+            }),
+        ];
+        for (field, change) in cases {
+            assert_eq!(decode(&frame(change)), Err(DecodeError::Value(field)));
+        }
+        assert_eq!(decode(&envelope(VERSION, None)), Err(DecodeError::Empty));
+        assert!(decode(&frame(|_| ())).is_ok());
+    }
+
+    #[test]
+    fn nothing_of_the_message_before_is_left() {
+        let full = frame(|f| {
+            f.held = true;
+            f.raw = vec![1, 2, 3];
+            f.received_ms = 7;
+        });
+        decode(&full).unwrap();
+        let Message::Frame(second) = decode(&frame(|f| f.records.clear())).unwrap() else {
+            panic!("a frame went in");
+        };
+        assert!(!second.held && second.raw.is_empty() && second.records.is_empty());
+        assert_eq!(second.received.millis(), 0);
+    }
+}
