@@ -5,6 +5,7 @@
 //! log-in, and nothing that a rule reads.
 
 pub mod device;
+pub mod gt06;
 pub mod session;
 
 pub use device::{DeviceEvent, DeviceSide};
