@@ -4,10 +4,13 @@
 //! it has not consumed yet, and drops as many as the session says. A session holds framing and
 //! log-in, and nothing that a rule reads.
 
+pub mod cursor;
 pub mod device;
 pub mod gt06;
+pub mod json;
 pub mod session;
 
+pub use cursor::{Cursor, Short};
 pub use device::{DeviceEvent, DeviceSide};
 pub use session::{
     DecodedFrame, Env, Event, FrameError, FrameErrorKind, Progress, Reading, Session, Settings,

@@ -1,8 +1,9 @@
 //! From a frame's kind to what it means and how it is answered.
 
+use super::date::{bcd_date, date};
 use super::frame::{Form, Frame, build_long, build_short};
-use super::reader::Reader;
 use super::{camera, extended, location, status};
+use crate::{Cursor, Short};
 use crate::{FrameErrorKind, Reading};
 use waywarden_model::{Record, Timestamp};
 
@@ -15,19 +16,21 @@ pub(super) struct Fault {
 }
 
 impl Fault {
-    pub(super) const fn truncated(at: usize) -> Self {
-        Self {
-            kind: FrameErrorKind::Truncated,
-            what: "the content ends within a field",
-            at,
-        }
-    }
-
     pub(super) const fn bad_value(what: &'static str, at: usize) -> Self {
         Self {
             kind: FrameErrorKind::BadValue,
             what,
             at,
+        }
+    }
+}
+
+impl From<Short> for Fault {
+    fn from(short: Short) -> Self {
+        Self {
+            kind: FrameErrorKind::Truncated,
+            what: "the content ends within a field",
+            at: short.at,
         }
     }
 }
@@ -162,8 +165,8 @@ fn bare(frame: &Frame<'_>, context: &Context) -> Result<Meaning, Fault> {
     if !matches!(frame.kind, 0x17 | 0x69) {
         return Ok(Meaning::Answer(short_answer(frame)));
     }
-    let mut r = Reader::new(frame.content);
-    let time = r.bcd_date(0)?;
+    let mut r = Cursor::new(frame.content);
+    let time = bcd_date(&mut r, 0)?;
     let date = frame.content.get(..6).unwrap_or_default();
     let answer = [&[0x78, 0x78, 0, frame.kind], date, &[0x0d, 0x0a]].concat();
     Ok(Meaning::report(
@@ -179,15 +182,15 @@ fn untimed(context: &Context, answer: Option<Vec<u8>>) -> Meaning {
 
 /// Scans of cells and access points: of what they say only the instant is kept.
 fn dated(frame: &Frame<'_>, context: &Context, answer: Option<Vec<u8>>) -> Result<Meaning, Fault> {
-    let time = Reader::new(frame.content).date(context.offset_s)?;
+    let time = date(&mut Cursor::new(frame.content), context.offset_s)?;
     Ok(Meaning::report(Record::status(context.now), time, answer))
 }
 
 /// A battery's report: serial number (8), seconds since 1970.
 fn battery(frame: &Frame<'_>, context: &Context) -> Result<Meaning, Fault> {
-    let mut r = Reader::new(frame.content);
-    r.skip(8).ok_or(Fault::truncated(0))?;
-    let seconds = r.u32().ok_or(Fault::truncated(8))?;
+    let mut r = Cursor::new(frame.content);
+    r.skip(8)?;
+    let seconds = r.u32()?;
     Ok(Meaning::report(
         Record::status(context.now),
         Some(Timestamp::from_secs(i64::from(seconds))),

@@ -1,11 +1,11 @@
 //! The 7979 form: information by sub-type, diagnostics, modules, text.
 
+use super::date::date;
 use super::decode::{Context, Fault, Meaning, short_answer};
 use super::frame::{Frame, build_long};
-use super::location;
-use super::reader::Reader;
 use super::text;
-use crate::Reading;
+use super::{location, tail};
+use crate::{Cursor, Short};
 use waywarden_model::{Alarm, Record, Speed, Timestamp};
 
 /// Reads a frame of the long form.
@@ -27,21 +27,21 @@ pub(super) fn decode(frame: &Frame<'_>, context: &Context) -> Result<Meaning, Fa
 
 /// Kind 94: sub-type (1), then by sub-type. Not acknowledged.
 fn information(frame: &Frame<'_>, context: &Context) -> Result<Meaning, Fault> {
-    let mut r = Reader::new(frame.content);
+    let mut r = Cursor::new(frame.content);
     let mut record = Record::status(context.now);
     let mut time = None;
-    match (r.u8().ok_or(Fault::truncated(0))?, r.left()) {
+    match (r.u8()?, r.left()) {
         (0x05, left @ (1 | 7)) => {
             if left == 7 {
-                time = r.date(context.offset_s)?;
+                time = date(&mut r, context.offset_s)?;
             }
-            record.door = r.u8().map(|flags| flags & 1 != 0);
+            record.door = Some(r.u8()? & 1 != 0);
         }
         // A single byte tells the generation of the network.
-        (0x0b, 2) => record.details.external_voltage_mv = r.u16().map(|v| u32::from(v) * 10),
+        (0x0b, 2) => record.details.external_voltage_mv = Some(u32::from(r.u16()?) * 10),
         (0x0d, _) => {
             if !r.rest().starts_with(b"!") {
-                time = r.date(context.offset_s)?;
+                time = date(&mut r, context.offset_s)?;
             }
             record.details.fuel_centi = text::fuel_centi(r.rest());
         }
@@ -53,10 +53,10 @@ fn information(frame: &Frame<'_>, context: &Context) -> Result<Meaning, Fault> {
 /// Kinds 32 and 33 of the AZ735: date, length of the position and the position, cell with signal,
 /// neighbours, access points, status. Answered in the long form.
 fn alarm_station(frame: &Frame<'_>, context: &Context) -> Result<Meaning, Fault> {
-    let mut r = Reader::new(frame.content);
+    let mut r = Cursor::new(frame.content);
     let answer = Some(build_long(frame.kind, &[], frame.serial()));
-    let time = r.date(context.offset_s)?;
-    let has_position = r.u8().ok_or(Fault::truncated(6))? != 0;
+    let time = date(&mut r, context.offset_s)?;
+    let has_position = r.u8()? != 0;
     if !has_position {
         let mut record = Record::status(context.now);
         // What is missing behind the instant is not an error.
@@ -65,10 +65,10 @@ fn alarm_station(frame: &Frame<'_>, context: &Context) -> Result<Meaning, Fault>
     }
     let mut record = location::measured(&mut r, time.unwrap_or(context.now))?;
     let _ = alarm_station_rest(&mut r, frame.kind, &mut record);
-    Ok(location::fix(record, time, answer))
+    Ok(Meaning::report(record, time, answer))
 }
 
-fn alarm_station_rest(r: &mut Reader<'_>, kind: u8, record: &mut Record) -> Option<()> {
+fn alarm_station_rest(r: &mut Cursor<'_>, kind: u8, record: &mut Record) -> Result<(), Short> {
     match usize::from(r.u8()?) {
         0 => {}
         // The length counts itself; the signal follows.
@@ -87,53 +87,47 @@ fn alarm_station_rest(r: &mut Reader<'_>, kind: u8, record: &mut Record) -> Opti
             _ => {}
         }
     }
-    Some(())
+    Ok(())
 }
 
 /// Kind 38: the common block, mode, sent from memory, cell behind the generation of its network,
 /// modules. Not acknowledged.
 fn uploaded_location(frame: &Frame<'_>, context: &Context) -> Result<Meaning, Fault> {
-    let mut r = Reader::new(frame.content);
+    let mut r = Cursor::new(frame.content);
     let (mut record, time) = location::block(&mut r, context)?;
     // What is missing behind the block is not an error.
-    let _ = (|| {
+    let _ = (|| -> Result<(), Short> {
         r.u8()?; // mode
         record.stored = r.u8()? > 0;
         let wide = r.u8()? >= 3;
         let network = 3 + usize::from(matches!(r.rest().first(), Some(b) if b & 0x80 != 0));
         r.skip(network + if wide { 14 } else { 6 })?;
-        location::modules(&mut r, &mut record)
+        tail::modules(&mut r, &mut record)
     })();
-    Ok(location::fix(record, time, None))
+    Ok(Meaning::report(record, time, None))
 }
 
 /// Kind 70: number (2), length (2), value. Answered in the short form.
 fn modules(frame: &Frame<'_>, context: &Context) -> Result<Meaning, Fault> {
-    let mut r = Reader::new(frame.content);
+    let mut r = Cursor::new(frame.content);
     let mut said = Modules {
         record: Record::status(context.now),
         time: None,
     };
     while r.left() > 0 {
+        let number = r.u16()?;
+        let length = usize::from(r.u16()?);
         let at = r.at();
-        let module = (|| {
-            let number = r.u16()?;
-            let length = usize::from(r.u16()?);
-            Some((number, r.bytes(length)?))
-        })();
-        let (number, value) = module.ok_or(Fault::truncated(at))?;
-        said.take(number, value, at)?;
+        said.take(number, r.sub(length)?).map_err(|fault| Fault {
+            at: at + fault.at,
+            ..fault
+        })?;
     }
-    let answer = Some(short_answer(frame));
-    let Modules { mut record, time } = said;
-    if let Some(time) = time {
-        record.time = time;
-    }
-    Ok(match (record.position, time) {
-        (None, time) => Meaning::report(record, time, answer),
-        (Some(_), Some(_)) => Meaning::Said(Reading::Timed(record), answer),
-        (Some(_), None) => Meaning::Said(Reading::Untimed(record), answer),
-    })
+    Ok(Meaning::report(
+        said.record,
+        said.time,
+        Some(short_answer(frame)),
+    ))
 }
 
 struct Modules {
@@ -142,27 +136,26 @@ struct Modules {
 }
 
 impl Modules {
-    fn take(&mut self, number: u16, value: &[u8], at: usize) -> Result<(), Fault> {
-        let mut r = Reader::new(value);
+    fn take(&mut self, number: u16, mut r: Cursor<'_>) -> Result<(), Fault> {
         let record = &mut self.record;
         match number {
-            0x09 => record.satellites = r.u8(),
-            0x2a => record.door = r.u8().map(|inputs| inputs & 15 != 0),
+            0x09 => record.satellites = Some(r.u8()?),
+            0x2a => record.door = Some(r.u8()? & 15 != 0),
             0x2b => {
-                let event = r.u8();
-                record.details.event = event.map(u32::from);
+                let event = r.u8()?;
+                record.details.event = Some(event.into());
                 match event {
-                    Some(0x11) => record.alarms.insert(Alarm::LowBattery),
-                    Some(0x12) => record.alarms.insert(Alarm::LowPower),
-                    Some(0x13) => record.alarms.insert(Alarm::PowerCut),
-                    Some(0x14) => record.alarms.insert(Alarm::Removing),
+                    0x11 => record.alarms.insert(Alarm::LowBattery),
+                    0x12 => record.alarms.insert(Alarm::LowPower),
+                    0x13 => record.alarms.insert(Alarm::PowerCut),
+                    0x14 => record.alarms.insert(Alarm::Removing),
                     _ => {}
                 }
             }
-            0x2c => self.time = self.time.or(r.u32().map(seconds)),
+            0x2c => self.time = self.time.or(Some(seconds(r.u32()?))),
             // The odometer alone is little-endian.
-            0x2e => record.odometer_m = r.u32().map(|v| u64::from(v.swap_bytes())),
-            0x33 => self.position(r, at)?,
+            0x2e => record.odometer_m = Some(r.u32_le()?.into()),
+            0x33 => self.position(r)?,
             _ => {}
         }
         Ok(())
@@ -170,20 +163,12 @@ impl Modules {
 
     /// Seconds since 1970 (4), satellites (1), metres above the sea (2), latitude (4), longitude
     /// (4), speed (1), course word (2).
-    fn position(&mut self, mut r: Reader<'_>, at: usize) -> Result<(), Fault> {
-        let fields = (|| {
-            Some((
-                r.u32()?,
-                r.u8()?,
-                r.i16()?,
-                r.u32()?,
-                r.u32()?,
-                r.u8()?,
-                r.u16()?,
-            ))
-        })();
-        let (time, satellites, altitude, lat, lon, speed, word) =
-            fields.ok_or(Fault::truncated(at))?;
+    fn position(&mut self, mut r: Cursor<'_>) -> Result<(), Fault> {
+        let time = r.u32()?;
+        let satellites = r.u8()?;
+        let altitude = r.i16()?;
+        let at = r.at();
+        let (lat, lon, speed, word) = (r.u32()?, r.u32()?, r.u8()?, r.u16()?);
         let fix = location::placed(seconds(time), lat, lon, word, at)?;
         self.time = Some(fix.time);
         let record = &mut self.record;
@@ -206,10 +191,10 @@ fn seconds(n: u32) -> Timestamp {
 /// Kind F2, what accessories said: seconds since 1970 (4), then their statuses. Answered in the
 /// short form.
 fn peripheral(frame: &Frame<'_>) -> Result<Meaning, Fault> {
-    let mut r = Reader::new(frame.content);
-    let time = seconds(r.u32().ok_or(Fault::truncated(0))?);
+    let mut r = Cursor::new(frame.content);
+    let time = seconds(r.u32()?);
     let mut record = Record::status(time);
-    record.details.event = accessory_event(&mut r);
+    record.details.event = accessory_event(&mut r).ok().flatten();
     Ok(Meaning::report(
         record,
         Some(time),
@@ -218,11 +203,11 @@ fn peripheral(frame: &Frame<'_>) -> Result<Meaning, Fault> {
 }
 
 /// The event of the first accessory (000A): sort of address (1), address (6), event (1).
-fn accessory_event(r: &mut Reader<'_>) -> Option<u32> {
+fn accessory_event(r: &mut Cursor<'_>) -> Result<Option<u32>, Short> {
     while r.left() > 0 {
         if r.u16()? == 0x000a {
             r.skip(9)?; // length, address
-            return r.u8().map(u32::from);
+            return r.u8().map(|event| Some(event.into()));
         }
         let mut length = usize::from(r.u8()?);
         if length == 0 {
@@ -230,5 +215,5 @@ fn accessory_event(r: &mut Reader<'_>) -> Option<u32> {
         }
         r.skip(length)?;
     }
-    None
+    Ok(None)
 }

@@ -8,19 +8,20 @@
 
 mod alarm;
 mod camera;
+mod date;
 mod decode;
 mod encode;
 mod extended;
 mod frame;
 mod location;
-mod reader;
 mod status;
+mod tail;
 mod text;
 
 pub use encode::Gt06Device;
 
-use crate::Reading;
 use crate::session::{DecodedFrame, Env, Event, FrameError, FrameErrorKind, Progress, Session};
+use crate::{Reading, Short};
 use decode::{Context, Dialect, Fault, Meaning};
 use frame::{Frame, Step};
 use waywarden_model::{DeviceProfile, Protocol, Standing};
@@ -50,7 +51,7 @@ impl Gt06 {
     fn log_in(&mut self, frame: &Frame<'_>, env: &Env<'_>, out: &mut Vec<Event>) {
         let Some(imei) = frame.content.get(..8).and_then(imei) else {
             let fault = match frame.content.len() {
-                0..8 => Fault::truncated(0),
+                0..8 => Fault::from(Short { at: 0 }),
                 _ => Fault::bad_value("an identifier that is not decimal", 0),
             };
             return out.push(error(&fault, frame));

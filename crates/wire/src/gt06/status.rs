@@ -3,18 +3,18 @@
 use super::alarm;
 use super::decode::{Context, Dialect, Meaning, short_answer};
 use super::frame::Frame;
-use super::location::state;
-use super::reader::Reader;
+use super::tail::state;
+use crate::{Cursor, Short};
 use waywarden_model::Record;
 
 /// Reads `frame` as far as `fields` gets; a report that ends early says what it said.
 fn report(
     frame: &Frame<'_>,
     context: &Context,
-    fields: impl FnOnce(&mut Reader<'_>, &mut Record) -> Option<()>,
+    fields: impl FnOnce(&mut Cursor<'_>, &mut Record) -> Result<(), Short>,
 ) -> Meaning {
     let mut record = Record::status(context.now);
-    let _ = fields(&mut Reader::new(frame.content), &mut record);
+    let _ = fields(&mut Cursor::new(frame.content), &mut record);
     Meaning::report(record, None, Some(short_answer(frame)))
 }
 
@@ -22,15 +22,15 @@ fn report(
 pub(super) fn heartbeat(frame: &Frame<'_>, context: &Context) -> Meaning {
     report(frame, context, |r, record| {
         record.ignition = Some(r.u8()? & 2 != 0);
-        Some(())
+        Ok(())
     })
 }
 
 /// Kind 94 in the short form: supply in 0.01 V. Not acknowledged.
 pub(super) fn voltage(frame: &Frame<'_>, context: &Context) -> Meaning {
     let mut record = Record::status(context.now);
-    record.details.external_voltage_mv =
-        Reader::new(frame.content).u16().map(|v| u32::from(v) * 10);
+    let supply = Cursor::new(frame.content).u16();
+    record.details.external_voltage_mv = supply.ok().map(|v| u32::from(v) * 10);
     Meaning::report(record, None, None)
 }
 
@@ -67,12 +67,12 @@ pub(super) fn status(frame: &Frame<'_>, context: &Context) -> Meaning {
     report(frame, context, |r, record| match frame.length {
         0x13 => both_systems(r, context, record),
         // A thermometer: its status byte has other bits.
-        0x15 => Some(()),
+        0x15 => Ok(()),
         _ => plain_status(r, context, record),
     })
 }
 
-fn plain_status(r: &mut Reader<'_>, context: &Context, record: &mut Record) -> Option<()> {
+fn plain_status(r: &mut Cursor<'_>, context: &Context, record: &mut Record) -> Result<(), Short> {
     let supply = supply(r.rest(), context.dialect);
     state(r.u8()?, false, record);
     let millivolts = &mut record.details.external_voltage_mv;
@@ -92,12 +92,12 @@ fn plain_status(r: &mut Reader<'_>, context: &Context, record: &mut Record) -> O
             );
         }
     }
-    Some(())
+    Ok(())
 }
 
 /// Status, signal word (bits 10 to 14 and 5 to 9 are the satellites of the two systems), alarm,
 /// language, level, mode, supply in 0.01 V.
-fn both_systems(r: &mut Reader<'_>, context: &Context, record: &mut Record) -> Option<()> {
+fn both_systems(r: &mut Cursor<'_>, context: &Context, record: &mut Record) -> Result<(), Short> {
     state(r.u8()?, false, record);
     let word = r.u16()?;
     let satellites = (word >> 10 & 31) + (word >> 5 & 31);
@@ -108,7 +108,7 @@ fn both_systems(r: &mut Reader<'_>, context: &Context, record: &mut Record) -> O
     );
     r.skip(3)?;
     record.details.external_voltage_mv = Some(u32::from(r.u16()?) * 10);
-    Some(())
+    Ok(())
 }
 
 /// Kind 36: status, level, signal, alarm, language, modules.
@@ -120,7 +120,7 @@ pub(super) fn modular_status(frame: &Frame<'_>, context: &Context) -> Meaning {
             &mut record.alarms,
             alarm::of_byte(r.u8()?, 0x36, context.dialect),
         );
-        Some(())
+        Ok(())
     })
 }
 
@@ -132,7 +132,7 @@ pub(super) fn asset_status(frame: &Frame<'_>, context: &Context) -> Meaning {
         r.skip(4)?;
         record.details.external_voltage_mv = Some(u32::from(r.u8()?) * 1000);
         record.motion = Some(r.u8()? == 2);
-        Some(())
+        Ok(())
     })
 }
 
@@ -146,7 +146,7 @@ pub(super) fn cell_status(frame: &Frame<'_>, context: &Context) -> Meaning {
         match frame.kind {
             0x19 => r.skip(network + 5)?,
             0xa5 => r.skip(network + 12)?,
-            _ => return Some(()),
+            _ => return Ok(()),
         }
         state(r.u8()?, false, record);
         r.skip(2)?;
@@ -154,6 +154,6 @@ pub(super) fn cell_status(frame: &Frame<'_>, context: &Context) -> Meaning {
             &mut record.alarms,
             alarm::of_byte(r.u8()?, frame.kind, context.dialect),
         );
-        Some(())
+        Ok(())
     })
 }

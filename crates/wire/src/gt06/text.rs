@@ -1,22 +1,22 @@
 //! The frames whose content is text: results of commands, engine diagnostics, fuel sensors.
 
+use super::date::date;
 use super::decode::{Context, Fault, Meaning};
 use super::frame::Frame;
-use super::location::fix;
-use super::reader::Reader;
+use crate::Cursor;
 use std::str;
 use waywarden_model::{Course, Position, Record, Speed, Timestamp};
 
 /// Kind 21 of the long form: server's mark (4), encoding (1, 1 = ASCII), text. The answer to a
 /// question for the position is a fix.
 pub(super) fn result(frame: &Frame<'_>, context: &Context) -> Result<Meaning, Fault> {
-    let mut r = Reader::new(frame.content);
-    r.skip(5).ok_or(Fault::truncated(0))?;
+    let mut r = Cursor::new(frame.content);
+    r.skip(5)?;
     let found = str::from_utf8(r.rest()).ok().and_then(current_position);
     Ok(match found {
         Some(record) => {
             let time = record.time;
-            fix(record, Some(time), None)
+            Meaning::report(record, Some(time), None)
         }
         None => Meaning::report(Record::status(context.now), None, None),
     })
@@ -52,12 +52,12 @@ const DIAGNOSTICS_TAIL: usize = 12;
 /// Kind 8C of the long form: date (6), ignition (1), `key=value` pairs with the value's number in
 /// the first two hexadecimal digits of the key. Not acknowledged.
 pub(super) fn diagnostics(frame: &Frame<'_>, context: &Context) -> Result<Meaning, Fault> {
-    let mut r = Reader::new(frame.content);
-    let time = r.date(context.offset_s)?;
+    let mut r = Cursor::new(frame.content);
+    let time = date(&mut r, context.offset_s)?;
     let mut record = Record::status(context.now);
-    record.ignition = Some(r.u8().ok_or(Fault::truncated(6))? > 0);
+    record.ignition = Some(r.u8()? > 0);
     let length = r.left().saturating_sub(DIAGNOSTICS_TAIL);
-    let text = r.bytes(length).and_then(|b| str::from_utf8(b).ok());
+    let text = r.take(length).ok().and_then(|b| str::from_utf8(b).ok());
     for (key, value) in text
         .into_iter()
         .flat_map(|t| t.split(','))
