@@ -6,6 +6,7 @@
 
 pub mod cursor;
 pub mod device;
+pub mod gt06;
 pub mod json;
 pub mod session;
 pub mod teltonika;
