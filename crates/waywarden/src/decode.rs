@@ -37,8 +37,15 @@ impl DeviceDirectory for Everybody {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let settings = Settings { lenient_checksums: args.lenient_checksums, ..Settings::default() };
-    let transport = if args.udp { Transport::Udp } else { Transport::Tcp };
+    let settings = Settings {
+        lenient_checksums: args.lenient_checksums,
+        ..Settings::default()
+    };
+    let transport = if args.udp {
+        Transport::Udp
+    } else {
+        Transport::Tcp
+    };
     let open = || session(&args.protocol, transport);
     let (mut session, mut input) = (open()?, Vec::new());
     let mut out = std::io::stdout().lock();
@@ -54,7 +61,11 @@ pub fn run(args: &Args) -> Result<()> {
         input.extend(hex::decode(text).with_context(|| format!("line {}", n + 1))?);
         let clock = || Timestamp::from_millis(jiff::Timestamp::now().as_millisecond());
         let now = args.now.unwrap_or_else(clock);
-        let env = Env { now, directory: &Everybody, settings: &settings };
+        let env = Env {
+            now,
+            directory: &Everybody,
+            settings: &settings,
+        };
         let mut events = Vec::new();
         let progress = session.receive(&input, &env, &mut events);
         let (Progress::NeedMore { consumed } | Progress::Close { consumed, .. }) = progress;
@@ -69,12 +80,14 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 fn session(name: &str, transport: Transport) -> Result<Box<dyn Session>> {
-    if name == "auto" {
-        return Ok(waywarden_wire::auto(transport));
-    }
-    let Some(protocol) = Protocol::from_name(name) else {
-        let names: Vec<&str> = Protocol::ALL.iter().map(|p| p.name()).collect();
-        bail!("there is no protocol `{name}`; there are: {}, auto", names.join(", "));
+    let by_transport = |p: &Protocol| waywarden_wire::session(*p, transport);
+    let Some(session) = Protocol::from_name(name).and_then(|p| by_transport(&p)) else {
+        let spoken = Protocol::ALL.iter().filter(|p| by_transport(p).is_some());
+        let names: Vec<&str> = spoken.map(|p| p.name()).collect();
+        bail!(
+            "`{name}` is not decoded over this transport; what is: {}",
+            names.join(", ")
+        );
     };
-    Ok(waywarden_wire::session(protocol, transport))
+    Ok(session)
 }

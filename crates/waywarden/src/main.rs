@@ -1,5 +1,6 @@
 //! The program: every role and every tool is a subcommand.
 
+mod decode;
 mod evaluate;
 mod profiles;
 mod zone;
@@ -17,6 +18,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show what frames in hex say.
+    Decode(decode::Args),
     /// Judge records on file by the law, without a server.
     Evaluate(evaluate::Args),
     /// Show the built-in profiles of the law.
@@ -26,6 +29,7 @@ enum Command {
 /// 0 done, 1 failed, 2 usage (clap's own code for it).
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Decode(args) => decode::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Profiles(args) => profiles::run(&args),
     };

@@ -17,3 +17,15 @@ pub use session::{
     DecodedFrame, Env, Event, FrameError, FrameErrorKind, Progress, Reading, Session, Settings,
     Transport,
 };
+
+use waywarden_model::Protocol;
+
+/// A session for one connection (or one datagram) of a protocol; None where the protocol is not
+/// spoken over that transport.
+pub fn session(protocol: Protocol, transport: Transport) -> Option<Box<dyn Session>> {
+    match (protocol, transport) {
+        (Protocol::Teltonika, _) => Some(Box::new(teltonika::Teltonika::on(transport))),
+        (Protocol::Gt06, Transport::Tcp) => Some(Box::new(gt06::Gt06::new())),
+        (Protocol::Gt06 | Protocol::Jt808, _) => None,
+    }
+}
