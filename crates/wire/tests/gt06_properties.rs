@@ -18,7 +18,7 @@ fn device() -> Gt06Device {
 }
 
 fn record() -> Record {
-    let mut r = Record::fix(NOW, Position::new(20.95, 107.08).unwrap());
+    let mut r = Record::fix(NOW, Position::new(20.95, 107.08).expect("on the globe"));
     r.speed = Some(Speed::from_kmh(61));
     r.course = Some(Course::from_centi(19_700));
     r.satellites = Some(9);
@@ -84,7 +84,7 @@ fn carried() -> impl Strategy<Value = Record> {
         .prop_map(
             |(time, lat, lon, (speed, course, sats), flags, odometer, driver)| {
                 let degrees = |n: i32| f64::from(n) / 1_800_000.0;
-                let place = Position::new(degrees(lat), degrees(lon)).unwrap();
+                let place = Position::new(degrees(lat), degrees(lon)).expect("on the globe");
                 let keyed = driver != DriverSaid::NotSaid;
                 let (valid, ignition, stored) = flags;
                 Record {
