@@ -182,7 +182,7 @@ fn short_tail(tail: &[u8], record: &mut Record) {
 }
 
 /// Table 24; bits 15 to 17 as devices in the field use them.
-const STANDARD_ALARMS: [(u32, Alarm); 18] = [
+const STANDARD_ALARMS: [(u32, Alarm); 17] = [
     (1, Alarm::Sos),
     (1 << 1, Alarm::Overspeed),
     // 18: the day's driving time is exceeded.
@@ -196,8 +196,8 @@ const STANDARD_ALARMS: [(u32, Alarm); 18] = [
     (1 << 19, Alarm::Parking),
     (1 << 20 | 1 << 21 | 1 << 23, Alarm::Geofence),
     (1 << 25, Alarm::FuelLeak),
-    (1 << 26, Alarm::General),
-    (1 << 27, Alarm::PowerOn),
+    // 26: stolen, 27: ignition without leave.
+    (1 << 26 | 1 << 27, Alarm::General),
     (1 << 28, Alarm::Movement),
     (1 << 29, Alarm::Accident),
     (1 << 30, Alarm::FallDown),

@@ -333,13 +333,14 @@ fn maker_event(v: &[u8], r: &mut Record) {
 }
 
 fn values(mut rest: &[u8], r: &mut Record) {
-    while let [0x20, 0x01, 2, a, b, ..] | [_, _, _, a, b, ..] = rest {
-        if rest.starts_with(&[0x20, 0x01, 2]) {
-            let tenths = u32::from(u16::from_be_bytes([*a, *b]));
-            r.details.external_voltage_mv = Some(tenths * 100);
+    while let [a, b, len, after @ ..] = rest {
+        let Some((v, next)) = after.split_at_checked(usize::from(*len)) else {
+            return;
+        };
+        if [*a, *b] == [0x20, 0x01] {
+            set(&mut r.details.external_voltage_mv, narrow(v, 0, 2).map(|n| n * 100));
         }
-        let len = 3 + usize::from(rest[2]);
-        rest = rest.get(len..).unwrap_or_default();
+        rest = next;
     }
 }
 
