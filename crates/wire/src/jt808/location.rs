@@ -121,7 +121,10 @@ impl Place {
             let v = f64::from(v) / 1e6;
             if negative { -v } else { v }
         };
-        Position::new(degrees(self.lat, self.bit(2)), degrees(self.lon, self.bit(3)))
+        Position::new(
+            degrees(self.lat, self.bit(2)),
+            degrees(self.lon, self.bit(3)),
+        )
     }
 
     /// A fix; a report without a position where the coordinates are outside the globe.
@@ -250,9 +253,18 @@ mod tests {
         assert_eq!(of("240229235959").unwrap(), "2024-02-29T15:59:59Z");
         assert_eq!(of("000101000000").unwrap(), "1999-12-31T16:00:00Z");
         for bad in [
-            "261310080005", "260010080005", "260300080005", "250229080005", "260431080005",
-            "260310240005", "260310086005", "260310080060", "26031008000a", "a60310080005",
-            "000000000000", "ffffffffffff",
+            "261310080005",
+            "260010080005",
+            "260300080005",
+            "250229080005",
+            "260431080005",
+            "260310240005",
+            "260310086005",
+            "260310080060",
+            "26031008000a",
+            "a60310080005",
+            "000000000000",
+            "ffffffffffff",
         ] {
             assert_eq!(of(bad).unwrap_err().kind, FrameErrorKind::BadValue, "{bad}");
         }
@@ -286,8 +298,14 @@ mod tests {
         item[8..12].copy_from_slice(&100_000_000_u32.to_be_bytes());
         item[22..28].copy_from_slice(&[0x26, 3, 0x10, 8, 0, 5]);
         let r = read(&item, &CTX).unwrap();
-        assert_eq!((r.kind, r.position, r.speed), (RecordKind::Status, None, None));
-        assert_eq!(read(&item[..27], &CTX).unwrap_err().kind, FrameErrorKind::Truncated);
+        assert_eq!(
+            (r.kind, r.position, r.speed),
+            (RecordKind::Status, None, None)
+        );
+        assert_eq!(
+            read(&item[..27], &CTX).unwrap_err().kind,
+            FrameErrorKind::Truncated
+        );
     }
 
     #[test]
