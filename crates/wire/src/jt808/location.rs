@@ -136,8 +136,9 @@ impl Place {
             record.valid = self.bit(1);
         }
         record.ignition = Some(self.ignition());
-        // Bits 13 to 16 are set while a door is open. Many devices leave them 0 for ever.
-        let open = self.status & 0x1_E000 != 0;
+        // Bits 13 to 16 are set while a door is open. Devices without doors use 13 to 15 for other
+        // things and leave 16 at 0 for ever.
+        let open = self.status & if ctx.doors { 0x1_E000 } else { 0x1_0000 } != 0;
         record.door = (open || ctx.doors).then_some(open);
         record
     }
@@ -277,11 +278,13 @@ mod tests {
         // 52.3 km/h; 270 degrees; 2026-03-10 08:00:05; odometer 1234.5 km, 14 satellites, an
         // unknown item, and one that is cut off.
         let item = hex::decode(
-            "000000020000200f013fab300661e9c0fffb020b010e2603100800050104000030393101 0e990201020505aa"
+            "000000020000200f013fabf00661e940fffb020b010e2603100800050104000030393101 0e990201020505aa"
                 .replace(' ', ""),
         )
         .unwrap();
-        let r = read(&item, &CTX).unwrap();
+        let ctx = Context { doors: true, ..CTX };
+        let r = read(&item, &ctx).unwrap();
+        assert_eq!(read(&item, &CTX).unwrap().door, None);
         assert_eq!(r.time.to_string(), "2026-03-10T00:00:05Z");
         assert_eq!(r.position, Position::new(-20.95, -107.08));
         assert!(r.valid && r.alarms == Alarms::NONE.with(Alarm::Overspeed));

@@ -73,7 +73,7 @@ fn item(kind: u8, v: &[u8], aovx: bool, r: &mut Record) {
         0x02 => set(&mut r.details.fuel_centi, narrow(v, 0, 2).map(fuel)),
         0x31 => set(&mut r.satellites, v.first().copied()),
         0xAC => set(&mut r.odometer_m, number(v, 0, 4)),
-        0xDA => set(&mut r.motion, v.get(2).map(|s| s & 4 != 0)),
+        0xDA => set(&mut r.motion, lock_status(v).map(|s| s & 4 != 0)),
         0xE2 => set(&mut r.details.fuel_centi, narrow(v, 0, 4).map(tenths)),
         0xE5 if v.len() == 1 => r.motion = Some(v[0] == 1),
         0x94 => vin(v, r),
@@ -98,6 +98,14 @@ fn item(kind: u8, v: &[u8], aovx: bool, r: &mut Record) {
 fn set<T>(field: &mut Option<T>, value: Option<T>) {
     if value.is_some() {
         *field = value;
+    }
+}
+
+/// Behind the number of times that the string of the lock was cut, where that is there.
+fn lock_status(v: &[u8]) -> Option<u8> {
+    match *v {
+        [status] | [_, _, status, ..] => Some(status),
+        _ => None,
     }
 }
 
