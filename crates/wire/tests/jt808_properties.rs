@@ -84,7 +84,7 @@ fn batch(count: u8) -> Vec<u8> {
         body.extend([0, 0, 0, 0, 0, 0, 0, 3]);
         body.extend([0x01, 0x3F, 0xAB, 0xF0, 0x06, 0x61, 0xE9, 0x40]);
         body.extend([0, 12, 2, 11, 0, 90]);
-        body.extend([0x26, 0x03, 0x10, 0x08, n / 10 << 4 | n % 10, 0x05]);
+        body.extend([0x26, 0x03, 0x10, 0x08, ((n / 10) << 4) | (n % 10), 0x05]);
     }
     body
 }

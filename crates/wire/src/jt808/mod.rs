@@ -5,6 +5,7 @@
 //! overtake durable ones. A message in parts is one frame here, acknowledged part by part when
 //! the whole is durable.
 
+mod answer;
 mod compact;
 mod decode;
 mod device;
@@ -22,6 +23,7 @@ pub use device::Jt808Device;
 use crate::session::{
     DecodedFrame, Env, Event, FrameError, FrameErrorKind, Progress, Reading, Session,
 };
+use answer::{Incoming, acknowledgement};
 use frame::{Message, SHOWN, STANDARD, Step, Wrong};
 use location::Context;
 use parts::{Dropped, Parts};
@@ -49,24 +51,6 @@ struct Device {
     profile: DeviceProfile,
     /// It registered on this connection, so that it need not know its code yet.
     registered: bool,
-}
-
-/// A message with where it came from: one frame, or the parts that it was put together from.
-struct Incoming<'a> {
-    message: Message<'a>,
-    raw: &'a [u8],
-    serials: &'a [u16],
-}
-
-impl Incoming<'_> {
-    /// The general answer to every part.
-    fn answer(&self, result: u8) -> Vec<u8> {
-        let one = |serial: &u16| encode::general(&self.message, *serial, result);
-        match self.serials {
-            [serial] => one(serial),
-            serials => serials.iter().flat_map(one).collect(),
-        }
-    }
 }
 
 impl Jt808 {
@@ -196,8 +180,8 @@ impl Jt808 {
                 }
                 incoming.answer(encode::DONE)
             }
-            0x0004 => encode::answer(message, 0x8004, &clock_bcd(env)),
-            0x0109 => encode::answer(message, 0x8109, &clock(env)),
+            0x0004 => encode::answer(message, 0x8004, &answer::clock_bcd(env)),
+            0x0109 => encode::answer(message, 0x8109, &answer::clock(env)),
             // Heartbeats, and a question for the time zone that asks no more than an answer.
             0x0002 | 0x0506 | 0x1007 => incoming.answer(encode::DONE),
             // A photo of a dialect: nothing in it is kept.
@@ -227,7 +211,10 @@ impl Jt808 {
     fn authenticate(&self, message: &Message<'_>, env: &Env<'_>) -> u8 {
         let key = &env.settings.auth_key;
         let registered = self.device.as_ref().is_some_and(|d| d.registered);
-        if key.is_empty() || registered || identity::is_code(key, message.phone, code(message)) {
+        if key.is_empty()
+            || registered
+            || identity::is_code(key, message.phone, answer::code(message))
+        {
             encode::DONE
         } else {
             encode::FAILED
@@ -369,29 +356,6 @@ const fn holds_data(id: u16) -> bool {
     )
 }
 
-/// The answer to a message with data: none to what is itself an answer (parameters, location,
-/// command), nor to a series of a sensor.
-fn acknowledgement(incoming: &Incoming<'_>, result: u8) -> Option<Vec<u8>> {
-    match incoming.message.id {
-        0x0104 | 0x0201 | 0x1300 | 0x2070 => None,
-        0x5501 | 0x5502 => {
-            let asked = incoming.message.asks_answer && result == encode::DONE;
-            asked.then(|| encode::compact(&incoming.message))
-        }
-        _ => Some(incoming.answer(result)),
-    }
-}
-
-/// The code of an authentication: the whole body, since 2019 with its length before it.
-fn code<'a>(message: &Message<'a>) -> &'a [u8] {
-    let code = match (message.version, message.body) {
-        (Some(_), [len, rest @ ..]) => rest.get(..usize::from(*len)).unwrap_or(rest),
-        (_, body) => body,
-    };
-    let padding = code.iter().rev().take_while(|b| **b == 0).count();
-    &code[..code.len() - padding]
-}
-
 fn context(device: &DeviceProfile, env: &Env<'_>) -> Context {
     let words = device.dialect.as_deref().unwrap_or_default();
     Context {
@@ -399,31 +363,6 @@ fn context(device: &DeviceProfile, env: &Env<'_>) -> Context {
         offset_s: device.utc_offset_s.unwrap_or(location::DEFAULT_OFFSET_S),
         doors: words.split_whitespace().any(|w| w == "doors"),
     }
-}
-
-/// The time of receipt in UTC as year (2 bytes), month, day, hour, minute, second; a result.
-fn clock(env: &Env<'_>) -> [u8; 8] {
-    let (year, [month, day, hour, minute, second]) = civil(env);
-    let [y0, y1] = year.to_be_bytes();
-    [y0, y1, month, day, hour, minute, second, encode::DONE]
-}
-
-/// The time of receipt in UTC as YYMMDDhhmmss in packed decimal (0x8004 of 2019).
-fn clock_bcd(env: &Env<'_>) -> [u8; 6] {
-    let (year, [month, day, hour, minute, second]) = civil(env);
-    let year = u8::try_from(year % 100).unwrap_or(0);
-    [year, month, day, hour, minute, second].map(|v| v / 10 << 4 | v % 10)
-}
-
-fn civil(env: &Env<'_>) -> (u16, [u8; 5]) {
-    let utc = waywarden_model::TimeZone::utc();
-    let (year, month, day) = utc.day_of(env.now).civil();
-    let second = utc.second_of_day(env.now);
-    let fields = [month, day, second / 3600, second / 60 % 60, second % 60];
-    (
-        u16::try_from(year).unwrap_or(0),
-        fields.map(|v| u8::try_from(v).unwrap_or(0)),
-    )
 }
 
 const fn close(consumed: usize, reason: FrameErrorKind) -> Progress {
