@@ -174,10 +174,7 @@ impl From<rusqlite::Error> for StoreError {
         use rusqlite::{Error, ErrorCode};
         match &e {
             Error::SqliteFailure(f, _)
-                if matches!(
-                    f.code,
-                    ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase
-                ) =>
+                if matches!(f.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) =>
             {
                 Self::Corrupt(f.to_string())
             }

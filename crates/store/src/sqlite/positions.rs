@@ -167,8 +167,9 @@ impl<'c> Inserts<'c> {
 }
 
 fn insert_sql(verb: &str, rows: usize) -> String {
-    let mut sql =
-        format!("{verb} INTO positions (source, time, hash, received, verdict, frame, {RECORD}) VALUES ");
+    let mut sql = format!(
+        "{verb} INTO positions (source, time, hash, received, verdict, frame, {RECORD}) VALUES "
+    );
     let one = format!("({})", ["?"; 6 + RECORD_COLUMNS].join(","));
     for i in 0..rows {
         let comma = if i == 0 { "" } else { "," };
@@ -227,9 +228,8 @@ fn file_frames(conn: &Connection, entry: &Entry<'_>) -> Result<()> {
 }
 
 fn note_latest(conn: &Connection, entry: &Entry<'_>) -> Result<()> {
-    let shown = |r: &&FiledRecord| {
-        r.record.position.is_some() && !matches!(r.verdict, Verdict::Invalid(_))
-    };
+    let shown =
+        |r: &&FiledRecord| r.record.position.is_some() && !matches!(r.verdict, Verdict::Invalid(_));
     let all = entry.records.newer.iter().chain(&entry.records.older);
     let Some(last) = all
         .filter(shown)

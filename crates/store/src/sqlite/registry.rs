@@ -170,9 +170,8 @@ pub(super) fn outbox(conn: &Connection, limit: usize) -> Result<Vec<Announcement
 }
 
 pub(super) fn ack(conn: &Connection, done: &[Announcement]) -> Result<()> {
-    let mut stmt = conn.prepare_cached(
-        "DELETE FROM registry_outbox WHERE version = ?1 AND \"partition\" = ?2",
-    )?;
+    let mut stmt = conn
+        .prepare_cached("DELETE FROM registry_outbox WHERE version = ?1 AND \"partition\" = ?2")?;
     for a in done {
         stmt.execute((a.version, a.partition))?;
     }

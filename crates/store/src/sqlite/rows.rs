@@ -1,5 +1,8 @@
 //! Rows to the model's values and back; every query reads through these.
 
+// The console's queries use what the worker's do not.
+#![allow(dead_code)]
+
 use crate::batch::{Result, StoreError};
 use rusqlite::types::{FromSql, ToSql};
 use rusqlite::{Row, Statement};
@@ -19,7 +22,6 @@ pub(crate) const RECORD_COLUMNS: usize = 21;
 pub(crate) const VIOLATION: &str = "kind, rule, subject, vehicle, plate, driver, operator, start, \
      \"end\", open, band, \"limit\", limit_source, max_excess, distance, duration_ms, limit_ms, \
      profile, profile_version, registry, figures, spans";
-#[allow(dead_code)] // for queries that select more behind it
 pub(crate) const VIOLATION_COLUMNS: usize = 22;
 
 /// Columns that [`period`] reads, of `periods p JOIN sources s ON s.id = p.source`.
@@ -27,12 +29,10 @@ pub(crate) const PERIOD: &str = "s.name, p.start, p.\"end\", p.open, p.vehicle, 
      p.driver, p.operator, p.break_ms, p.distance, p.registry";
 
 /// Columns that [`day_row`] reads, of `day_rows d JOIN sources s ON s.id = d.source`.
-#[allow(dead_code)] // read by the queries of the console
 pub(crate) const DAY_ROW: &str = "s.name, d.day, d.vehicle, d.plate, d.operator, d.records, \
      d.valid, d.invalid, d.distance, d.driving_ms, d.stops, d.gaps, d.max_speed";
 
 /// Columns that [`driver_day`] reads, of `driver_days`.
-#[allow(dead_code)] // read by the queries of the console
 pub(crate) const DRIVER_DAY: &str = "driver, day, driving_ms, distance, periods";
 
 /// Writes values to parameters one after the other.
@@ -237,7 +237,6 @@ pub(crate) fn period(row: &Row<'_>) -> Result<Period> {
     })
 }
 
-#[allow(dead_code)] // read by the queries of the console
 pub(crate) fn day_row(row: &Row<'_>) -> Result<DayRow> {
     let mut r = Reader::new(row, 0);
     Ok(DayRow {
@@ -257,7 +256,6 @@ pub(crate) fn day_row(row: &Row<'_>) -> Result<DayRow> {
     })
 }
 
-#[allow(dead_code)] // read by the queries of the console
 pub(crate) fn driver_day(row: &Row<'_>) -> Result<DriverDay> {
     let mut r = Reader::new(row, 0);
     Ok(DriverDay {

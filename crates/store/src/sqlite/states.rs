@@ -124,7 +124,13 @@ pub(super) fn save(
                      position = excluded.position, engine = excluded.engine,
                      bytes = excluded.bytes",
             )?
-            .execute((source, partition, state.position, state.engine, &state.bytes))?;
+            .execute((
+                source,
+                partition,
+                state.position,
+                state.engine,
+                &state.bytes,
+            ))?;
     }
     if let Some(checkpoint) = checkpoint {
         session

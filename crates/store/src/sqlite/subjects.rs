@@ -2,9 +2,9 @@
 
 use super::evidence::counts_driving;
 use super::rows::{self, PERIOD};
+use super::states;
 use super::violations::{self, Standing};
 use super::writer::Session;
-use super::states;
 use crate::batch::{Claim, Judged, Result, StoreError, SubjectJudge};
 use rusqlite::Connection;
 use std::collections::BTreeSet;
@@ -142,12 +142,7 @@ fn successor(old: &Standing, stated: &[&Violation]) -> Option<ViolationId> {
         .map(|v| v.id())
 }
 
-fn file_days(
-    conn: &Connection,
-    driver: &DriverId,
-    judged: &Judged,
-    zone: &TimeZone,
-) -> Result<()> {
+fn file_days(conn: &Connection, driver: &DriverId, judged: &Judged, zone: &TimeZone) -> Result<()> {
     let first = zone.day_of(judged.settled_from);
     conn.prepare_cached("DELETE FROM driver_days WHERE driver = ?1 AND day >= ?2")?
         .execute((driver.as_str(), first.0))?;

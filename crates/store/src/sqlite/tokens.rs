@@ -57,8 +57,7 @@ pub(super) fn withdraw(conn: &Connection, name: &str, now: Timestamp) -> Result<
 }
 
 pub(super) fn find(conn: &Connection, hash: &TokenHash) -> Result<Option<Token>> {
-    let mut stmt =
-        conn.prepare_cached(&format!("SELECT {TOKEN} FROM tokens WHERE hash = ?1"))?;
+    let mut stmt = conn.prepare_cached(&format!("SELECT {TOKEN} FROM tokens WHERE hash = ?1"))?;
     let mut rows = stmt.query([hash])?;
     rows.next()?.map(token).transpose()
 }

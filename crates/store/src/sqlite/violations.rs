@@ -40,8 +40,10 @@ pub(crate) fn note_change(
     kind: Change,
     now: Timestamp,
 ) -> Result<()> {
-    conn.prepare_cached("INSERT INTO changes (at, violation, revision, kind) VALUES (?1, ?2, ?3, ?4)")?
-        .execute((now.millis(), id.bytes(), revision, kind.name()))?;
+    conn.prepare_cached(
+        "INSERT INTO changes (at, violation, revision, kind) VALUES (?1, ?2, ?3, ?4)",
+    )?
+    .execute((now.millis(), id.bytes(), revision, kind.name()))?;
     Ok(())
 }
 
@@ -104,7 +106,11 @@ pub(super) fn withdraw(
              WHERE id = ?1 AND status <> 'withdrawn' RETURNING revision",
         )?
         .query_row(
-            (id.bytes(), replaced_by.map(ViolationId::bytes), now.millis()),
+            (
+                id.bytes(),
+                replaced_by.map(ViolationId::bytes),
+                now.millis(),
+            ),
             |r| r.get(0),
         )
         .optional()?;

@@ -39,11 +39,12 @@ impl Session<'_> {
     pub fn reserve_frames(&mut self, count: usize) -> Result<i64> {
         let first = match self.memory.next_frame {
             Some(n) => n,
-            None => self.conn.query_row(
-                "SELECT coalesce(max(id), 0) + 1 FROM frames",
-                [],
-                |r| r.get(0),
-            )?,
+            None => {
+                self.conn
+                    .query_row("SELECT coalesce(max(id), 0) + 1 FROM frames", [], |r| {
+                        r.get(0)
+                    })?
+            }
         };
         self.memory.next_frame = Some(first.saturating_add_unsigned(count as u64));
         Ok(first)
