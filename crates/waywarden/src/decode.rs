@@ -9,7 +9,7 @@ use waywarden_wire::{Env, Progress, Session, Settings, Transport};
 /// line read: `device_ids`, `records`, `replies_hex`, and `error` where there was one.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Protocol of the frames.
+    /// Protocol of the frames; `auto`: recognised by the first bytes of each session.
     protocol: String,
     /// Take frames whose checksum is wrong.
     #[arg(long)]
@@ -80,6 +80,9 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 fn session(name: &str, transport: Transport) -> Result<Box<dyn Session>> {
+    if name == "auto" {
+        return Ok(Box::new(waywarden_wire::auto::Auto::new(transport)));
+    }
     let by_transport = |p: &Protocol| waywarden_wire::session(*p, transport);
     let Some(session) = Protocol::from_name(name).and_then(|p| by_transport(&p)) else {
         let spoken = Protocol::ALL.iter().filter(|p| by_transport(p).is_some());

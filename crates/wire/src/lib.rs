@@ -4,6 +4,7 @@
 //! it has not consumed yet, and drops as many as the session says. A session holds framing and
 //! log-in, and nothing that a rule reads.
 
+pub mod auto;
 pub mod cursor;
 pub mod device;
 pub mod gt06;

@@ -89,7 +89,7 @@ pub(super) enum Step<'a> {
 pub(super) fn next(input: &[u8], max_frame: usize) -> Step<'_> {
     match input {
         [] | [0x78 | 0x79] => Step::NeedMore,
-        [0x78, 0x78, ..] => short(input),
+        [0x78, 0x78, ..] => short(input, max_frame),
         [0x79, 0x79, ..] => long(input, max_frame),
         _ => garbage(input),
     }
@@ -113,40 +113,45 @@ fn garbage(input: &[u8]) -> Step<'_> {
     }
 }
 
-fn short(input: &[u8]) -> Step<'_> {
+fn short(input: &[u8], max_frame: usize) -> Step<'_> {
     let &[_, _, length, kind, ..] = input else {
         return Step::NeedMore;
     };
     match (length, kind) {
-        (0x0d, 0x01) => login(input),
-        (0..=4, 0x17 | 0x69) => bare_wifi(input),
-        (1, _) => closed(input, 6, Form::Bare),
+        (0x0d, 0x01) => login(input, max_frame),
+        (0..=4, 0x17 | 0x69) => bare_wifi(input, max_frame),
+        (1, _) => closed(input, 6, Form::Bare, max_frame),
         (0..=4, _) => broken(input, 4, "length too small"),
-        (_, 0x17 | 0x69) => match closed(input, usize::from(length) + 5, Form::Short) {
+        (_, 0x17 | 0x69) => match closed(input, usize::from(length) + 5, Form::Short, max_frame) {
             // In the bare variety the length field counts the access points instead.
-            Step::Broken { .. } => bare_wifi(input),
+            Step::Broken { .. } => bare_wifi(input, max_frame),
             step => step,
         },
-        _ => closed(input, usize::from(length) + 5, Form::Short),
+        _ => closed(input, usize::from(length) + 5, Form::Short, max_frame),
     }
 }
 
 /// The Wi-Fi trackers' log-in claims the usual 18 bytes and has 15.
-fn login(input: &[u8]) -> Step<'_> {
+fn login(input: &[u8], max_frame: usize) -> Step<'_> {
     match input.get(13..15) {
         None => Step::NeedMore,
-        Some(end) if end == TRAILER => closed(input, 15, Form::Bare),
-        Some(_) => closed(input, 18, Form::Short),
+        Some(end) if end == TRAILER => closed(input, 15, Form::Bare, max_frame),
+        Some(_) => closed(input, 18, Form::Short, max_frame),
     }
 }
 
 /// 7878, number of access points n, kind, date (6), n x 7, number of cells m, country and network
 /// (3), m x 5, 0D0A.
-fn bare_wifi(input: &[u8]) -> Step<'_> {
+fn bare_wifi(input: &[u8], max_frame: usize) -> Step<'_> {
     let cells_at = 10 + 7 * usize::from(input.get(2).copied().unwrap_or(0));
     match input.get(cells_at) {
         None => Step::NeedMore,
-        Some(&cells) => closed(input, cells_at + 6 + 5 * usize::from(cells), Form::Bare),
+        Some(&cells) => closed(
+            input,
+            cells_at + 6 + 5 * usize::from(cells),
+            Form::Bare,
+            max_frame,
+        ),
     }
 }
 
@@ -157,19 +162,20 @@ fn long(input: &[u8], max_frame: usize) -> Step<'_> {
     let length = usize::from(u16::from_be_bytes([a, b]));
     if length < 5 {
         broken(input, 4, "length too small")
-    } else if length + 6 > max_frame {
-        Step::Broken {
-            kind: FrameErrorKind::TooLong,
-            what: "frame longer than the limit",
-            skip: 4,
-        }
     } else {
-        closed(input, length + 6, Form::Long)
+        closed(input, length + 6, Form::Long, max_frame)
     }
 }
 
 /// A frame of `total` bytes, if 0D0A closes it.
-fn closed(input: &[u8], total: usize, form: Form) -> Step<'_> {
+fn closed(input: &[u8], total: usize, form: Form, max_frame: usize) -> Step<'_> {
+    if total > max_frame {
+        return Step::Broken {
+            kind: FrameErrorKind::TooLong,
+            what: "frame longer than the limit",
+            skip: 4.min(input.len()),
+        };
+    }
     let Some(raw) = input.get(..total) else {
         return Step::NeedMore;
     };

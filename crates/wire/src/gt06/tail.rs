@@ -274,8 +274,8 @@ fn nt20(r: &mut Cursor<'_>, kind: u8, context: &Context, record: &mut Record) ->
         alarm::of_byte(r.u8()?, kind, context.dialect),
     );
     r.u8()?; // language
-    record.odometer_m = Some(r.uint(3)?.into());
-    record.details.engine_ms = Some(u64::from(r.uint(3)?) * 60_000);
+    record.odometer_m = Some(r.uint(3)?);
+    record.details.engine_ms = Some(r.uint(3)? * 60_000);
     if r.left() > 0 {
         let length = usize::from(r.u8()?);
         let mut reader = Cursor::new(r.take(length)?);
