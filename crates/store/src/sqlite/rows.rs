@@ -27,12 +27,10 @@ pub(crate) const PERIOD: &str = "s.name, p.start, p.\"end\", p.open, p.vehicle, 
      p.driver, p.operator, p.break_ms, p.distance, p.registry";
 
 /// Columns that [`day_row`] reads, of `day_rows d JOIN sources s ON s.id = d.source`.
-
 pub(crate) const DAY_ROW: &str = "s.name, d.day, d.vehicle, d.plate, d.operator, d.records, \
      d.valid, d.invalid, d.distance, d.stops, d.gaps, d.max_speed";
 
 /// Columns that [`driver_day`] reads, of `driver_days`.
-
 pub(crate) const DRIVER_DAY: &str = "driver, day, driving_ms, distance, periods";
 
 /// Writes values to parameters one after the other.
