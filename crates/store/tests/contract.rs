@@ -1,5 +1,8 @@
 //! The contract of the store, written against its traits: every backend passes the same.
 
+// Helpers outside the tests' functions fail the test all the same.
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 use waywarden_model::hash::{content_hash, partition_of_subject};
 use waywarden_model::{

@@ -10,6 +10,8 @@ mod registry;
 pub(crate) mod rows;
 mod states;
 mod subjects;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod violations;
 mod writer;
