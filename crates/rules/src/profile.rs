@@ -249,6 +249,7 @@ impl File {
         )
     }
 
+    #[allow(clippy::needless_pass_by_value)] // numbers and texts alike, shown only on failure
     fn must(
         &self,
         holds: bool,
