@@ -1,5 +1,11 @@
 //! Tables, migrations and queries behind traits; the only crate that knows SQL.
 
+pub mod admin;
 pub mod batch;
+pub mod folder;
+pub mod sqlite;
 
+pub use admin::*;
 pub use batch::*;
+pub use folder::{DataFolder, FolderError};
+pub use sqlite::{Options, SqliteStore};
