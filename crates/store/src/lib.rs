@@ -3,9 +3,11 @@
 pub mod admin;
 pub mod batch;
 pub mod folder;
+pub mod read;
 pub mod sqlite;
 
 pub use admin::*;
 pub use batch::*;
 pub use folder::{DataFolder, FolderError};
+pub use read::{ConsoleStore, ReadStore};
 pub use sqlite::{Options, SqliteStore};

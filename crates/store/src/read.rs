@@ -4,6 +4,7 @@ use crate::batch::{Counters, Position, Result};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use waywarden_model::registry::Registers;
 use waywarden_model::{
     DayRow, DriverDay, DriverId, DriverSaid, Kind, LocalDay, OperatorId, Record, SourceId,
     Timestamp, VehicleId, Verdict, Violation, ViolationId,
@@ -48,16 +49,6 @@ names!(
     /// What a person decides on a closed violation.
     Decision { Confirmed = "confirmed", Dismissed = "dismissed" }
 );
-names!(
-    /// Why somebody's reading is recorded.
-    ReadOf {
-        Driver = "driver",
-        Track = "track",
-        Export = "export",
-        Pull = "pull",
-        Evidence = "evidence",
-    }
-);
 
 /// A violation with its history's present state.
 #[derive(Clone, PartialEq, Debug)]
@@ -99,8 +90,8 @@ pub struct FrozenEvidence {
     pub revision: u32,
     pub at: Timestamp,
     pub sha256: [u8; 32],
-    /// JSON, exactly the bytes that were hashed.
-    pub body: Vec<u8>,
+    /// JSON, exactly the text that was hashed.
+    pub body: String,
 }
 
 /// Which violations; fields left out do not narrow.
@@ -212,16 +203,6 @@ pub struct StoreStatus {
     pub violations_open: u64,
 }
 
-/// A token as it is on file: never the token itself.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct TokenRow {
-    pub name: String,
-    pub role: String,
-    pub hash: [u8; 32],
-    pub expires: Timestamp,
-    pub withdrawn: bool,
-}
-
 /// Days, both ends included.
 #[derive(Clone, PartialEq, Debug)]
 pub struct DayFilter {
@@ -243,8 +224,8 @@ pub trait ReadStore: Send + Sync + fmt::Debug + 'static {
         limit: usize,
     ) -> Result<Vec<FiledViolation>>;
     async fn violation(&self, id: ViolationId) -> Result<Option<FiledViolation>>;
-    /// Newest first.
-    async fn evidence(&self, id: ViolationId) -> Result<Vec<FrozenEvidence>>;
+    /// Of the newest revision that has one, checked against its hash.
+    async fn evidence(&self, id: ViolationId) -> Result<Option<FrozenEvidence>>;
     /// Oldest first, at most 1,000 each.
     async fn history(&self, id: ViolationId) -> Result<(Vec<Change>, Vec<Review>)>;
     /// Files a decision on the revision `expected` of a closed violation and gives the new one.
@@ -298,14 +279,11 @@ pub trait ReadStore: Send + Sync + fmt::Debug + 'static {
     ) -> Result<Vec<waywarden_model::Period>>;
 
     async fn status(&self) -> Result<StoreStatus>;
-    async fn token(&self, hash: &[u8; 32]) -> Result<Option<TokenRow>>;
-    /// Records who read personal data and for what.
-    async fn record_read(
-        &self,
-        at: Timestamp,
-        token: &str,
-        what: ReadOf,
-        object: &str,
-        purpose: &str,
-    ) -> Result<()>;
+    /// Content of a registry version.
+    async fn registers_of(&self, version: u32) -> Result<Registers>;
 }
+
+/// All that the console needs of one store.
+pub trait ConsoleStore: ReadStore + crate::admin::AdminStore {}
+
+impl<T: ReadStore + crate::admin::AdminStore> ConsoleStore for T {}

@@ -4,6 +4,7 @@ mod backup;
 mod commit;
 mod evidence;
 mod positions;
+mod read;
 mod readers;
 mod registry;
 pub(crate) mod rows;

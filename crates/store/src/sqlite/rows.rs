@@ -1,8 +1,5 @@
 //! Rows to the model's values and back; every query reads through these.
 
-// The console's queries use what the worker's do not.
-#![allow(dead_code)]
-
 use crate::batch::{Result, StoreError};
 use rusqlite::types::{FromSql, ToSql};
 use rusqlite::{Row, Statement};

@@ -3,15 +3,15 @@
 //! SQLite commits one writer at a time and numbers changes inside its transaction, so a number
 //! below one that is visible can never appear later: the numbers alone are a safe cursor.
 
-use super::violations::{COLUMNS, WIDTH, get, read_row, text, violation_id, where_clause};
-use super::{corrupt, failed, rows};
+use super::rows;
+use super::violations::{WIDTH, columns, read_row, violation_id, where_clause};
 use crate::batch::Result;
 use crate::read::{Change, ChangeKind, FiledViolation, Pull, PullPlan};
+use crate::sqlite::rows::{Reader, corrupt};
 use rusqlite::{Connection, Row, params_from_iter};
 use waywarden_model::Timestamp;
 
-/// A source that a violation rests on awaits a rebuild that may reach it. `+` keeps the few marks
-/// as the outer loop.
+/// A source that a violation rests on awaits a rebuild that may reach it.
 const MARKED: &str = "EXISTS (SELECT 1 FROM marks m WHERE m.\"from\" <= v.\"end\" AND \
     (m.source = v.source OR EXISTS (SELECT 1 FROM json_each(v.spans) s, sources n \
      WHERE n.name = json_extract(s.value, '$.source') AND n.id = m.source)))";
@@ -76,32 +76,31 @@ fn look(c: &Connection, pull: &Pull, after: i64, limit: usize) -> Result<Vec<Loo
     );
     values.push(after.into());
     values.push(rows(limit).into());
-    let mut q = c.prepare_cached(&sql).map_err(failed)?;
-    let found = q
-        .query_map(params_from_iter(values), |r| {
-            Ok(Looked {
-                seq: r.get(0)?,
-                at: Timestamp::from_millis(r.get(1)?),
-                open: r.get(2)?,
-                marked: r.get(3)?,
-                // A column that is null makes the expression null, which does not match.
-                matches: r.get::<_, Option<bool>>(4)?.unwrap_or(false),
-            })
+    let mut q = c.prepare_cached(&sql)?;
+    let found = q.query_map(params_from_iter(values), |r| {
+        Ok(Looked {
+            seq: r.get(0)?,
+            at: Timestamp::from_millis(r.get(1)?),
+            open: r.get(2)?,
+            marked: r.get(3)?,
+            // A column that is null makes the expression null, which does not match.
+            matches: r.get::<_, Option<bool>>(4)?.unwrap_or(false),
         })
-        .map_err(failed)?;
-    found.collect::<rusqlite::Result<_>>().map_err(failed)
+    })?;
+    Ok(found.collect::<rusqlite::Result<_>>()?)
 }
 
 pub(super) fn by_seq(c: &Connection, seqs: &[i64]) -> Result<Vec<(Change, FiledViolation)>> {
     let sql = format!(
-        "SELECT {COLUMNS}, c.seq, c.at, c.violation, c.revision, c.kind \
-         FROM changes c JOIN violations v ON v.id = c.violation WHERE c.seq = ?"
+        "SELECT {}, c.seq, c.at, c.violation, c.revision, c.kind \
+         FROM changes c JOIN violations v ON v.id = c.violation WHERE c.seq = ?",
+        columns()
     );
-    let mut q = c.prepare_cached(&sql).map_err(failed)?;
+    let mut q = c.prepare_cached(&sql)?;
     let mut out = Vec::with_capacity(seqs.len());
     for seq in seqs {
-        let mut found = q.query([seq]).map_err(failed)?;
-        if let Some(row) = found.next().map_err(failed)? {
+        let mut found = q.query([seq])?;
+        if let Some(row) = found.next()? {
             out.push((change(row, WIDTH)?, read_row(row)?));
         }
     }
@@ -110,29 +109,26 @@ pub(super) fn by_seq(c: &Connection, seqs: &[i64]) -> Result<Vec<(Change, FiledV
 
 /// Reads seq, at, violation, revision, kind from column `i` on.
 pub(super) fn change(row: &Row<'_>, i: usize) -> Result<Change> {
-    let violation: Vec<u8> = get(row, i + 2)?;
+    let mut r = Reader::new(row, i);
     Ok(Change {
-        seq: get(row, i)?,
-        at: Timestamp::from_millis(get(row, i + 1)?),
-        violation: violation_id(&violation)?,
-        revision: get(row, i + 3)?,
-        kind: ChangeKind::from_name(&text(row, i + 4)?).ok_or_else(|| corrupt("change kind"))?,
+        seq: r.take()?,
+        at: Timestamp::from_millis(r.take()?),
+        violation: violation_id(&r.take::<Vec<u8>>()?)?,
+        revision: r.take()?,
+        kind: ChangeKind::from_name(&r.take::<String>()?).ok_or_else(|| corrupt("change kind"))?,
     })
 }
 
 pub(super) fn after(c: &Connection, after: i64, limit: usize) -> Result<Vec<i64>> {
-    let mut q = c
-        .prepare_cached("SELECT seq FROM changes WHERE seq > ? ORDER BY seq LIMIT ?")
-        .map_err(failed)?;
-    let found = q
-        .query_map((after, rows(limit)), |r| r.get(0))
-        .map_err(failed)?;
-    found.collect::<rusqlite::Result<_>>().map_err(failed)
+    let mut q = c.prepare_cached("SELECT seq FROM changes WHERE seq > ? ORDER BY seq LIMIT ?")?;
+    let found = q.query_map((after, rows(limit)), |r| r.get(0))?;
+    Ok(found.collect::<rusqlite::Result<_>>()?)
 }
 
 pub(super) fn last(c: &Connection) -> Result<i64> {
-    c.query_row("SELECT COALESCE(MAX(seq), 0) FROM changes", [], |r| {
-        r.get(0)
-    })
-    .map_err(failed)
+    Ok(
+        c.query_row("SELECT COALESCE(MAX(seq), 0) FROM changes", [], |r| {
+            r.get(0)
+        })?,
+    )
 }

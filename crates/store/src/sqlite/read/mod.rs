@@ -1,139 +1,19 @@
-//! Reading SQLite on connections of its own, so that readers never wait for the writer.
+//! What the console reads of the SQLite file, and the decisions that it files.
 
-mod admin;
 mod changes;
 mod fleet;
 mod review;
+mod status;
 mod violations;
 
-use crate::batch::{Result, StoreError};
+use super::SqliteStore;
+use crate::batch::Result;
 use crate::read::*;
 use async_trait::async_trait;
-use rusqlite::{Connection, OpenFlags};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-use tokio::sync::Semaphore;
+use waywarden_model::registry::Registers;
 use waywarden_model::{
     DayRow, DriverDay, DriverId, LocalDay, Period, SourceId, Timestamp, VehicleId, ViolationId,
 };
-
-/// Connections that read at once; more callers wait.
-const READERS: usize = 4;
-/// Longest wait for another process's lock.
-const BUSY: Duration = Duration::from_secs(10);
-
-/// The console's view of a store file. The file must have been migrated by its owner.
-#[derive(Debug, Clone)]
-pub struct SqliteReader(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    path: PathBuf,
-    idle: Mutex<Vec<Connection>>,
-    permits: Arc<Semaphore>,
-    /// Decisions and records of reading: few, and each a transaction of one or two rows.
-    writer: Arc<Mutex<Connection>>,
-}
-
-impl SqliteReader {
-    /// Opens the file; it must exist.
-    ///
-    /// # Errors
-    /// `Failed` when it cannot be opened.
-    pub fn open(path: &Path) -> Result<Self> {
-        let writer = Connection::open_with_flags(
-            path,
-            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-        )
-        .map_err(failed)?;
-        writer.busy_timeout(BUSY).map_err(failed)?;
-        writer
-            .pragma_update(None, "synchronous", "FULL")
-            .map_err(failed)?;
-        Ok(Self(Arc::new(Inner {
-            path: path.to_owned(),
-            idle: Mutex::new(vec![reader(path)?]),
-            permits: Arc::new(Semaphore::new(READERS)),
-            writer: Arc::new(Mutex::new(writer)),
-        })))
-    }
-
-    async fn read<T: Send + 'static>(
-        &self,
-        f: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let permit = Arc::clone(&self.0.permits)
-            .acquire_owned()
-            .await
-            .map_err(|_| StoreError::Failed("the reader is closed".into()))?;
-        let inner = Arc::clone(&self.0);
-        blocking(move || {
-            let _permit = permit;
-            let idle = lock(&inner.idle).pop();
-            let mut connection = match idle {
-                Some(c) => c,
-                None => reader(&inner.path)?,
-            };
-            // One snapshot for all statements of a call.
-            let out = {
-                let tx = connection.transaction().map_err(failed)?;
-                f(&tx)
-            };
-            lock(&inner.idle).push(connection);
-            out
-        })
-        .await
-    }
-
-    async fn write<T: Send + 'static>(
-        &self,
-        f: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let writer = Arc::clone(&self.0.writer);
-        blocking(move || {
-            let mut connection = lock(&writer);
-            let tx = connection
-                .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
-                .map_err(failed)?;
-            let out = f(&tx)?;
-            tx.commit().map_err(failed)?;
-            Ok(out)
-        })
-        .await
-    }
-}
-
-fn reader(path: &Path) -> Result<Connection> {
-    let c = Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )
-    .map_err(failed)?;
-    c.busy_timeout(BUSY).map_err(failed)?;
-    c.set_prepared_statement_cache_capacity(64);
-    Ok(c)
-}
-
-async fn blocking<T: Send + 'static>(f: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(f)
-        .await
-        .unwrap_or_else(|e| Err(StoreError::Failed(format!("a query ended early: {e}"))))
-}
-
-/// A panic while the lock was held left no half-made change: transactions roll back by themselves.
-fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
-    m.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[allow(clippy::needless_pass_by_value)] // the shape that map_err calls
-fn failed(e: rusqlite::Error) -> StoreError {
-    StoreError::Failed(e.to_string())
-}
-
-fn corrupt(what: &str) -> StoreError {
-    StoreError::Corrupt(what.to_owned())
-}
 
 /// A limit as SQLite takes it.
 fn rows(limit: usize) -> i64 {
@@ -145,7 +25,7 @@ fn count(n: i64) -> u64 {
 }
 
 #[async_trait]
-impl ReadStore for SqliteReader {
+impl ReadStore for SqliteStore {
     async fn violations(
         &self,
         filter: &ViolationFilter,
@@ -161,7 +41,7 @@ impl ReadStore for SqliteReader {
         self.read(move |c| violations::one(c, id)).await
     }
 
-    async fn evidence(&self, id: ViolationId) -> Result<Vec<FrozenEvidence>> {
+    async fn evidence(&self, id: ViolationId) -> Result<Option<FrozenEvidence>> {
         self.read(move |c| review::evidence(c, id)).await
     }
 
@@ -179,7 +59,7 @@ impl ReadStore for SqliteReader {
         at: Timestamp,
     ) -> Result<u32> {
         let (reason, by) = (reason.to_owned(), by.to_owned());
-        self.write(move |c| review::decide(c, id, expected, decision, &reason, &by, at))
+        self.write(move |s| review::decide(s.conn, id, expected, decision, &reason, &by, at))
             .await
     }
 
@@ -251,24 +131,10 @@ impl ReadStore for SqliteReader {
     }
 
     async fn status(&self) -> Result<StoreStatus> {
-        self.read(admin::status).await
+        self.read(status::status).await
     }
 
-    async fn token(&self, hash: &[u8; 32]) -> Result<Option<TokenRow>> {
-        let hash = *hash;
-        self.read(move |c| admin::token(c, &hash)).await
-    }
-
-    async fn record_read(
-        &self,
-        at: Timestamp,
-        token: &str,
-        what: ReadOf,
-        object: &str,
-        purpose: &str,
-    ) -> Result<()> {
-        let (token, object, purpose) = (token.to_owned(), object.to_owned(), purpose.to_owned());
-        self.write(move |c| admin::record_read(c, at, &token, what, &object, &purpose))
-            .await
+    async fn registers_of(&self, version: u32) -> Result<Registers> {
+        self.read(move |c| super::registry::load(c, version)).await
     }
 }

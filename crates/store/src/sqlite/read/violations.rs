@@ -1,22 +1,27 @@
 //! Violations by filter and key.
 
-use super::{corrupt, failed, rows};
+use super::rows;
 use crate::batch::Result;
 use crate::read::{FiledViolation, Status, ViolationFilter, ViolationKey};
+use crate::sqlite::rows::{self as filed, Reader, VIOLATION, VIOLATION_COLUMNS, corrupt};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
-use waywarden_model::{
-    Band, Distance, Kind, LimitSource, Plate, ProfileId, Rule, Speed, Subject, Timestamp,
-    Violation, ViolationId,
-};
+use waywarden_model::{Plate, Timestamp, ViolationId};
+
+/// How many [`columns`] there are: what a query adds stands behind them.
+pub(super) const WIDTH: usize = VIOLATION_COLUMNS + 6;
 
 /// Columns of [`read_row`], of a table that is called `v`.
-pub(super) const COLUMNS: &str = "v.id, v.kind, v.rule, v.subject, v.vehicle, v.plate, v.driver, \
-    v.operator, v.start, v.\"end\", v.open, v.band, v.\"limit\", v.limit_source, v.max_excess, \
-    v.distance, v.duration_ms, v.limit_ms, v.profile, v.profile_version, v.registry, v.figures, \
-    v.spans, v.status, v.evidence_changed, v.revision, v.replaced_by, v.updated";
-/// How many columns these are: what a query adds stands behind them.
-pub(super) const WIDTH: usize = 28;
+pub(super) fn columns() -> String {
+    let facts: Vec<String> = VIOLATION
+        .split(',')
+        .map(|c| format!("v.{}", c.trim()))
+        .collect();
+    format!(
+        "{}, v.id, v.status, v.evidence_changed, v.revision, v.replaced_by, v.updated",
+        facts.join(", ")
+    )
+}
 
 pub(super) fn list(
     c: &Connection,
@@ -32,24 +37,24 @@ pub(super) fn list(
     }
     values.push(rows(limit).into());
     let sql = format!(
-        "SELECT {COLUMNS} FROM violations v WHERE {clause} \
-         ORDER BY v.start DESC, v.id DESC LIMIT ?"
+        "SELECT {} FROM violations v WHERE {clause} \
+         ORDER BY v.start DESC, v.id DESC LIMIT ?",
+        columns()
     );
-    let mut q = c.prepare_cached(&sql).map_err(failed)?;
-    let mut found = q.query(params_from_iter(values)).map_err(failed)?;
+    let mut q = c.prepare_cached(&sql)?;
+    let mut found = q.query(params_from_iter(values))?;
     let mut out = Vec::new();
-    while let Some(row) = found.next().map_err(failed)? {
+    while let Some(row) = found.next()? {
         out.push(read_row(row)?);
     }
     Ok(out)
 }
 
 pub(super) fn one(c: &Connection, id: ViolationId) -> Result<Option<FiledViolation>> {
-    let sql = format!("SELECT {COLUMNS} FROM violations v WHERE v.id = ?");
-    let mut q = c.prepare_cached(&sql).map_err(failed)?;
+    let sql = format!("SELECT {} FROM violations v WHERE v.id = ?", columns());
+    let mut q = c.prepare_cached(&sql)?;
     q.query_row([id.bytes().as_slice()], |row| Ok(read_row(row)))
-        .optional()
-        .map_err(failed)?
+        .optional()?
         .transpose()
 }
 
@@ -86,73 +91,27 @@ pub(super) fn where_clause(f: &ViolationFilter) -> (String, Vec<Value>) {
     (clause, values)
 }
 
+/// Reads [`columns`].
 pub(super) fn read_row(row: &Row<'_>) -> Result<FiledViolation> {
-    let id: Vec<u8> = get(row, 0)?;
-    let violation = facts(row)?;
-    let replaced: Option<Vec<u8>> = get(row, 26)?;
+    let violation = filed::violation(row, 0)?;
+    let mut r = Reader::new(row, VIOLATION_COLUMNS);
+    let id = violation_id(&r.take::<Vec<u8>>()?)?;
+    let status =
+        Status::from_name(&r.take::<String>()?).ok_or_else(|| corrupt("violation status"))?;
+    let (evidence_changed, revision) = (r.take()?, r.take()?);
+    let replaced: Option<Vec<u8>> = r.take()?;
     Ok(FiledViolation {
-        id: violation_id(&id)?,
+        id,
         violation,
-        status: Status::from_name(&text(row, 23)?).ok_or_else(|| corrupt("violation status"))?,
-        evidence_changed: get(row, 24)?,
-        revision: get(row, 25)?,
+        status,
+        evidence_changed,
+        revision,
         replaced_by: replaced.as_deref().map(violation_id).transpose()?,
-        updated: Timestamp::from_millis(get(row, 27)?),
+        updated: Timestamp::from_millis(r.take()?),
     })
-}
-
-fn facts(row: &Row<'_>) -> Result<Violation> {
-    let named = |i: usize| -> Result<Option<String>> { get(row, i) };
-    Ok(Violation {
-        kind: Kind::from_name(&text(row, 1)?).ok_or_else(|| corrupt("violation kind"))?,
-        rule: known(named(2)?, Rule::from_name, "violation rule")?,
-        subject: Subject::from_key(&text(row, 3)?).ok_or_else(|| corrupt("violation subject"))?,
-        vehicle: named(4)?.as_deref().map(Into::into),
-        plate: named(5)?.as_deref().map(Plate::new),
-        driver: named(6)?.as_deref().map(Into::into),
-        operator: named(7)?.as_deref().map(Into::into),
-        start: Timestamp::from_millis(get(row, 8)?),
-        end: Timestamp::from_millis(get(row, 9)?),
-        open: get(row, 10)?,
-        band: known(named(11)?, Band::from_name, "violation band")?,
-        limit: get::<Option<i32>>(row, 12)?.map(Speed::from_centi),
-        limit_source: known(named(13)?, LimitSource::from_name, "limit source")?,
-        max_excess: get::<Option<i32>>(row, 14)?.map(Speed::from_centi),
-        distance: get::<Option<i64>>(row, 15)?.map(Distance::from_decimetres),
-        duration_ms: get(row, 16)?,
-        limit_ms: get(row, 17)?,
-        profile: ProfileId {
-            name: text(row, 18)?.into(),
-            version: get(row, 19)?,
-        },
-        registry: get(row, 20)?,
-        figures: json(&text(row, 21)?, "violation figures")?,
-        spans: json(&text(row, 22)?, "violation spans")?,
-    })
-}
-
-fn known<T>(
-    name: Option<String>,
-    from: impl Fn(&str) -> Option<T>,
-    what: &str,
-) -> Result<Option<T>> {
-    name.map(|n| from(&n).ok_or_else(|| corrupt(what)))
-        .transpose()
-}
-
-fn json<T: serde::de::DeserializeOwned>(text: &str, what: &str) -> Result<T> {
-    serde_json::from_str(text).map_err(|_| corrupt(what))
 }
 
 pub(super) fn violation_id(bytes: &[u8]) -> Result<ViolationId> {
     let bytes: [u8; 16] = bytes.try_into().map_err(|_| corrupt("violation id"))?;
     Ok(ViolationId::from_bytes(bytes))
-}
-
-pub(super) fn get<T: rusqlite::types::FromSql>(row: &Row<'_>, i: usize) -> Result<T> {
-    row.get(i).map_err(failed)
-}
-
-pub(super) fn text(row: &Row<'_>, i: usize) -> Result<String> {
-    get(row, i)
 }
