@@ -278,7 +278,7 @@ fn time(record: &Record, zone: &TimeZone) -> [u8; 6] {
         second / 60 % 60,
         second % 60,
     ]
-    .map(|v| u8::try_from(v / 10 << 4 | v % 10).unwrap_or(0))
+    .map(|v| u8::try_from(((v / 10) << 4) | (v % 10)).unwrap_or(0))
 }
 
 fn card(record: &Record, zone: &TimeZone) -> Vec<u8> {

@@ -277,7 +277,7 @@ mod tests {
         // 52.3 km/h; 270 degrees; 2026-03-10 08:00:05; odometer 1234.5 km, 14 satellites, an
         // unknown item, and one that is cut off.
         let item = hex::decode(
-            "000000020000200f013fab300661e9c0fffb020b010e2603100800050104000030393101 0e990201020505aa"
+            "000000020000200f013fabf00661e940fffb020b010e2603100800050104000030393101 0e990201020505aa"
                 .replace(' ', ""),
         )
         .unwrap();

@@ -412,7 +412,7 @@ fn clock(env: &Env<'_>) -> [u8; 8] {
 fn clock_bcd(env: &Env<'_>) -> [u8; 6] {
     let (year, [month, day, hour, minute, second]) = civil(env);
     let year = u8::try_from(year % 100).unwrap_or(0);
-    [year, month, day, hour, minute, second].map(|v| v / 10 << 4 | v % 10)
+    [year, month, day, hour, minute, second].map(|v| ((v / 10) << 4) | (v % 10))
 }
 
 fn civil(env: &Env<'_>) -> (u16, [u8; 5]) {

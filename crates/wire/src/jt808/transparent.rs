@@ -193,7 +193,7 @@ mod tests {
     fn values_and_alarms_of_the_vehicle() {
         // Stored; two values: odometer 1234.5 km, supply 12.6 V; status with ACC, place.
         let r = of(
-            "f0 260310080005 01 02 01 02 0546 04 00003039 0530 02 3138 00000003 013fab30 0661e9c0",
+            "f0 260310080005 01 02 01 02 0546 04 00003039 0530 02 3138 00000003 013fabf0 0661e940",
         );
         let r = r.unwrap().unwrap().record().clone();
         assert_eq!(r.time.to_string(), "2026-03-10T00:00:05Z");
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn accident_and_unknown_content() {
-        let r = of("ff 260310080005 fec054d0 0661e9c0 0005 020b 005a")
+        let r = of("ff 260310080005 fec05410 0661e940 0005 020b 005a")
             .unwrap()
             .unwrap();
         assert_eq!(r.record().position, Position::new(-20.95, 107.08));
