@@ -72,9 +72,9 @@ impl LiveChange {
     }
 }
 
-/// Reads changes for all clients until the console stops.
-pub(crate) async fn poll_changes(app: Arc<App>) {
-    let mut last = None;
+/// Reads changes behind `last` for all clients until the console stops. `last` is read before the
+/// first client can come, so that none of them waits for a change that was passed over.
+pub(crate) async fn poll_changes(app: Arc<App>, mut last: i64) {
     loop {
         tokio::select! {
             () = app.stopping.cancelled() => return,
@@ -89,12 +89,8 @@ pub(crate) async fn poll_changes(app: Arc<App>) {
     }
 }
 
-async fn poll_once(app: &App, last: &mut Option<i64>) -> waywarden_store::Result<()> {
-    let Some(after) = *last else {
-        *last = Some(app.store.last_change().await?);
-        return Ok(());
-    };
-    let seqs = app.store.changes_after(after, PAGE).await?;
+async fn poll_once(app: &App, last: &mut i64) -> waywarden_store::Result<()> {
+    let seqs = app.store.changes_after(*last, PAGE).await?;
     // Looked at behind the read: a client that subscribes later starts behind these numbers.
     if app.changes.receiver_count() > 0 {
         for row in app.store.changes(&seqs).await? {
@@ -102,7 +98,7 @@ async fn poll_once(app: &App, last: &mut Option<i64>) -> waywarden_store::Result
             let _ = app.changes.send(Arc::new(LiveChange::of(&row)));
         }
     }
-    *last = Some(seqs.last().copied().unwrap_or(after));
+    *last = seqs.last().copied().unwrap_or(*last);
     Ok(())
 }
 

@@ -51,6 +51,8 @@ pub enum ConsoleError {
     },
     #[error("certificate or key cannot be used: {0}")]
     Tls(std::io::Error),
+    #[error(transparent)]
+    Store(#[from] waywarden_store::StoreError),
     #[error("the listener ended: {0}")]
     Ended(String),
 }
@@ -96,7 +98,8 @@ impl ConsoleHandle {
 /// Opens the listener and serves until `parts.shutdown` is cancelled.
 ///
 /// # Errors
-/// Settings that would open data to the network, an address that is taken, a bad certificate.
+/// Settings that would open data to the network, an address that is taken, a bad certificate, a
+/// store that cannot be read.
 pub async fn serve(config: ConsoleConfig, parts: Parts) -> Result<ConsoleHandle, ConsoleError> {
     config.check()?;
     let tls = load_tls(&config).await?;
@@ -110,7 +113,8 @@ pub async fn serve(config: ConsoleConfig, parts: Parts) -> Result<ConsoleHandle,
     let shutdown = parts.shutdown.clone();
     let grace = config.shutdown_grace;
     let app = Arc::new(build(config, parts));
-    tokio::spawn(live::poll_changes(Arc::clone(&app)));
+    let last = app.store.last_change().await?;
+    tokio::spawn(live::poll_changes(Arc::clone(&app), last));
     let service = router(&app).into_make_service_with_connect_info::<SocketAddr>();
     let handle = axum_server::Handle::new();
     let stop = handle.clone();
