@@ -13,13 +13,19 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum_server::tls_rustls::RustlsConfig;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore, broadcast};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use waywarden_model::registry::Registry;
 use waywarden_store::{ConsoleStore, Role};
+
+/// For all headers of a request, and between two requests of one connection.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What the console is given by the binary.
 pub struct Parts {
@@ -125,15 +131,25 @@ pub async fn serve(config: ConsoleConfig, parts: Parts) -> Result<ConsoleHandle,
     let io = |error| ConsoleError::Listen { address, error };
     let task = match tls {
         Some(tls) => {
-            let server = axum_server::from_tcp_rustls(listener, tls).map_err(io)?;
+            let mut server = axum_server::from_tcp_rustls(listener, tls).map_err(io)?;
+            limit_headers(server.http_builder());
             tokio::spawn(server.handle(handle).serve(service))
         }
         None => {
-            let server = axum_server::from_tcp(listener).map_err(io)?;
+            let mut server = axum_server::from_tcp(listener).map_err(io)?;
+            limit_headers(server.http_builder());
             tokio::spawn(server.handle(handle).serve(service))
         }
     };
     Ok(ConsoleHandle { address, app, task })
+}
+
+/// A client that does not finish its headers is let go.
+fn limit_headers(builder: &mut Builder<TokioExecutor>) {
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT);
 }
 
 async fn load_tls(config: &ConsoleConfig) -> Result<Option<RustlsConfig>, ConsoleError> {

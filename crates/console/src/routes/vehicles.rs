@@ -1,6 +1,6 @@
 //! Vehicles with their last fix, and the track of one.
 
-use super::params::{Page, Params, bad, limit, number, purpose, time};
+use super::params::{Page, Params, bad, limit, named, number, purpose, time};
 use crate::auth::Identity;
 use crate::cursor::{pack, unpack};
 use crate::error::{ApiError, Problem};
@@ -50,14 +50,20 @@ pub(super) async fn list(
         None => None,
         Some(c) => Some(unpack::<1>(c).ok_or_else(|| bad("cursor", "is not one of ours"))?),
     };
-    let wanted = q.q.as_deref().map(|t| normal(t));
+    let known = |t: &str| {
+        ["moving", "stopped", "silent"]
+            .into_iter()
+            .find(|s| *s == t)
+    };
+    let status = named("status", q.status.as_deref(), known)?;
+    let wanted = q.q.as_deref().map(normal);
     let fleet = app.fleet.list(&app).await?;
     let begin = after.map_or(0, |[id]| fleet.partition_point(|v| v.id <= id));
     let matches = |v: &&VehicleView| {
         q.operator
             .as_deref()
             .is_none_or(|o| v.operator.as_deref() == Some(o))
-            && q.status.as_deref().is_none_or(|s| v.status == s)
+            && status.is_none_or(|s| v.status == s)
             && wanted.as_deref().is_none_or(|w| found(v, w))
     };
     let mut items: Vec<VehicleView> = fleet[begin..]

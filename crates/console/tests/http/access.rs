@@ -144,15 +144,9 @@ fn beyond_loopback_it_refuses_to_start_unprotected() {
         listen: ([0, 0, 0, 0], 0).into(),
         ..ConsoleConfig::default()
     };
-    let parts = waywarden_console::Parts {
-        store: std::sync::Arc::new(f.store.clone()),
-        status: std::sync::Arc::new(NoStatus),
-        positions: f.positions.clone(),
-        metrics: prometheus::Registry::new(),
-        clock: std::sync::Arc::new(waywarden_model::Timestamp::default),
-        shutdown: tokio_util::sync::CancellationToken::new(),
-    };
-    let refused = f.runtime.block_on(waywarden_console::serve(config, parts));
+    let refused = f
+        .runtime
+        .block_on(waywarden_console::serve(config, parts(&f)));
     assert!(
         matches!(refused, Err(ConsoleError::Config(_))),
         "{refused:?}"
@@ -164,5 +158,33 @@ struct NoStatus;
 impl waywarden_console::StatusSource for NoStatus {
     fn status(&self) -> waywarden_console::ServiceStatus {
         waywarden_console::ServiceStatus::default()
+    }
+}
+
+#[test]
+fn a_certificate_that_is_not_there_is_said() {
+    let f = Fixture::new();
+    let config = ConsoleConfig {
+        listen: ([127, 0, 0, 1], 0).into(),
+        tls: Some(waywarden_console::Tls {
+            certificate: "/nonexistent/cert.pem".into(),
+            key: "/nonexistent/key.pem".into(),
+        }),
+        ..ConsoleConfig::default()
+    };
+    let refused = f
+        .runtime
+        .block_on(waywarden_console::serve(config, parts(&f)));
+    assert!(matches!(refused, Err(ConsoleError::Tls(_))), "{refused:?}");
+}
+
+fn parts(f: &Fixture) -> waywarden_console::Parts {
+    waywarden_console::Parts {
+        store: std::sync::Arc::new(f.store.clone()),
+        status: std::sync::Arc::new(NoStatus),
+        positions: f.positions.clone(),
+        metrics: prometheus::Registry::new(),
+        clock: std::sync::Arc::new(waywarden_model::Timestamp::default),
+        shutdown: tokio_util::sync::CancellationToken::new(),
     }
 }

@@ -9,8 +9,8 @@ use waywarden_console::{
     ConsoleConfig, ConsoleHandle, LivePosition, Parts, ServiceStatus, StatusSource, auth, serve,
 };
 use waywarden_model::{
-    DayRow, Distance, DriverDay, DriverSaid, Figures, Kind, LimitSource, LocalDay, Plate, Position,
-    ProfileId, Protocol, Record, Span, Speed, Subject, Timestamp, Verdict, Violation,
+    DayRow, Distance, DriverSaid, Figures, Kind, LimitSource, LocalDay, Plate, Position, ProfileId,
+    Protocol, Record, Span, Speed, Subject, Timestamp, Verdict, Violation,
 };
 use waywarden_store::{
     AdminStore, Batch, Claim, FiledFrame, FiledRecord, Options, Role, SourceRecords, SqliteStore,
@@ -293,16 +293,5 @@ pub fn day_row(day: i32) -> DayRow {
         plate: Some(Plate::new("14C12345")),
         driving_ms: 3_600_000,
         ..DayRow::new(DEVICE.into(), LocalDay(day))
-    }
-}
-
-#[allow(dead_code)] // driver days are made by the subject stage
-pub fn driver_day(day: i32) -> DriverDay {
-    DriverDay {
-        driver: "220012345678".into(),
-        day: LocalDay(day),
-        driving_ms: 3_600_000,
-        distance: Distance::ZERO,
-        periods: 1,
     }
 }

@@ -2,7 +2,6 @@
 
 use crate::fixture::{DEVICE, Fixture, T0, bearer, overspeed, records};
 use serde_json::Value;
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use waywarden_model::Timestamp;
 use waywarden_store::read::Decision;
