@@ -1,0 +1,5 @@
+//! Embeds the page again when it was built again.
+
+fn main() {
+    println!("cargo:rerun-if-changed=web/dist");
+}
