@@ -1,5 +1,7 @@
 //! The embedded log: the contract of every log, and what is its own.
 
+#![allow(clippy::unwrap_used)] // the helpers of a test are part of the test
+
 mod contract;
 
 use bytes::Bytes;

@@ -279,7 +279,11 @@ impl Shared {
         Some((held.number, held.path.clone()))
     }
 
-    pub(super) fn take_reader(&self, number: u64, path: &PathBuf) -> rusqlite::Result<Connection> {
+    pub(super) fn take_reader(
+        &self,
+        number: u64,
+        path: &std::path::Path,
+    ) -> rusqlite::Result<Connection> {
         let mut readers = lock(&self.readers);
         if let Some(i) = readers.iter().position(|(n, _)| *n == number)
             && let Some((_, connection)) = readers.remove(i)
