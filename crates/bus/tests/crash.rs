@@ -1,5 +1,7 @@
 //! SIGKILL at any moment: what was confirmed is there, offsets go on without holes or reuse.
 
+#![allow(clippy::unwrap_used)] // in a test what fails to unwrap has failed
+
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};

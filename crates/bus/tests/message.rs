@@ -1,5 +1,7 @@
 //! Messages: every field comes back bit for bit, and what was once written is read for ever.
 
+#![allow(clippy::unwrap_used)] // in a test what fails to unwrap has failed
+
 use proptest::option::of;
 use proptest::prelude::*;
 use waywarden_bus::{decode, encode};

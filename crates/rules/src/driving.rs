@@ -48,6 +48,8 @@ pub(crate) struct Open {
     given_out: Option<Timestamp>,
     distance: Distance,
     driver: Option<DriverId>,
+    /// Who drives since when, not yet confirmed by a valid fix.
+    change: Option<(Timestamp, Option<DriverId>)>,
     vehicle: Option<VehicleId>,
     plate: Option<Plate>,
     operator: Option<OperatorId>,
@@ -108,6 +110,7 @@ pub(crate) fn take(
                 };
                 return true;
             }
+            open.hand_over(to.time, scene, out);
             open.extend(to.time, distance, scene, out);
             *slow = (!moves).then_some((to.time, to.position));
         }
@@ -115,26 +118,12 @@ pub(crate) fn take(
     was_driving && broken
 }
 
-/// A change of driver ends the earlier one's time at once (D18).
-pub(crate) fn change_driver(
-    state: &mut DrivingState,
-    t: Timestamp,
-    driver: Option<&DriverId>,
-    scene: &Scene<'_>,
-    out: &mut Outputs,
-) {
+/// A change of driver ends the earlier one's time at the first record with the other driver (D18).
+/// Where that record has no valid fix, the next one that has decides whether the vehicle drove on
+/// until then (D5): a card that is taken out long after the last fix proves no driving.
+pub(crate) fn change_driver(state: &mut DrivingState, t: Timestamp, driver: Option<&DriverId>) {
     match state {
-        DrivingState::Driving { open, slow } => {
-            // Behind the first slow record it is not known yet whether the vehicle still drives.
-            let upto = if slow.is_some() {
-                open.end
-            } else {
-                t.max(open.end)
-            };
-            open.extend(upto, Distance::ZERO, scene, out);
-            open.close(scene.source, out);
-            *open = Open::new(upto, driver.cloned(), scene);
-        }
+        DrivingState::Driving { open, .. } => open.change = Some((t, driver.cloned())),
         DrivingState::Stopped { run: Some(run), .. } => {
             run.start = t;
             run.driver = driver.cloned();
@@ -159,7 +148,8 @@ pub(crate) fn end(state: &mut DrivingState, place: Position, scene: &Scene<'_>, 
 }
 
 impl Scene<'_> {
-    fn break_ms(&self) -> i64 {
+    /// Break that ends continuous driving in this vehicle, milliseconds.
+    pub fn break_ms(&self) -> i64 {
         let vehicle = self.served.vehicle.as_deref();
         vehicle
             .and_then(|v| v.break_ms)
@@ -200,12 +190,24 @@ impl Open {
             given_out: None,
             distance: Distance::ZERO,
             driver,
+            change: None,
             vehicle: vehicle.map(|v| v.vehicle.clone()),
             plate: vehicle.map(|v| v.plate.clone()),
             operator: vehicle.and_then(|v| v.operator.clone()),
             break_ms: scene.break_ms(),
             registry: scene.served.registry,
         }
+    }
+
+    /// Ends the earlier driver's time where another one was named (D18).
+    fn hand_over(&mut self, upto: Timestamp, scene: &Scene<'_>, out: &mut Outputs) {
+        let Some((t, driver)) = self.change.take() else {
+            return;
+        };
+        let cut = t.max(self.end).min(upto);
+        self.extend(cut, Distance::ZERO, scene, out);
+        self.close(scene.source, out);
+        *self = Self::new(cut, driver, scene);
     }
 
     /// Drives on until `t`, over local midnight with a new period (D11); the distance of the

@@ -194,7 +194,7 @@ impl Profile {
 
 impl File {
     fn check(&self) -> Result<(), ProfileError> {
-        let positive = |field, value: i64| self.must(value > 0, field, value, "greater than 0");
+        let positive = |field, value: i64| self.must(value > 0, field, &value, "greater than 0");
         positive(
             "filter.implied_speed_kmh",
             self.filter.implied_speed_kmh.into(),
@@ -213,11 +213,11 @@ impl File {
         self.must(
             fits,
             "overspeed.mean_up_to_s",
-            mean,
+            &mean,
             "between 0 and overspeed.gap_s",
         )?;
         let day = self.driving.day_s;
-        self.must(day <= 86_400, "driving.day_s", day, "at most 86400")?;
+        self.must(day <= 86_400, "driving.day_s", &day, "at most 86400")?;
         for (field, [low, high]) in [
             ("filter.lat", self.filter.lat),
             ("filter.lon", self.filter.lon),
@@ -225,7 +225,7 @@ impl File {
             self.must(
                 low < high,
                 field,
-                format!("{low} to {high}"),
+                &format!("{low} to {high}"),
                 "from the lower to the higher",
             )?;
         }
@@ -234,26 +234,27 @@ impl File {
             self.must(
                 row.is_some(),
                 "limits",
-                format!("without {}", class.name()),
+                &format!("without {}", class.name()),
                 "complete",
             )?;
             let sane = row.is_some_and(|r| r.iter().all(|v| (1..=200).contains(v)));
-            self.must(sane, "limits", class.name(), "between 1 and 200 km/h")?;
+            self.must(sane, "limits", &class.name(), "between 1 and 200 km/h")?;
         }
         let dates = self.from.unwrap_or(Timestamp::MIN) < self.until.unwrap_or(Timestamp::MAX);
         self.must(
             dates,
             "until",
-            self.until.map_or(String::new(), |t| t.to_string()),
+            &self.until.map_or(String::new(), |t| t.to_string()),
             "after from",
         )
     }
 
+    #[allow(clippy::needless_pass_by_value)] // numbers and texts alike, shown only on failure
     fn must(
         &self,
         holds: bool,
         field: &'static str,
-        value: impl ToString,
+        value: &dyn ToString,
         must: &'static str,
     ) -> Result<(), ProfileError> {
         if holds {

@@ -8,7 +8,9 @@ use crate::state::{Anchor, Outputs, SourceState};
 use crate::{limit, route_deviation, transmission_gap};
 use std::sync::Arc;
 use waywarden_model::registry::{Assignment, Registry};
-use waywarden_model::{DayRow, DriverId, DriverSaid, Record, RecordKind, Timestamp, Verdict};
+use waywarden_model::{
+    DayRow, DriverId, DriverSaid, InvalidReason, Record, RecordKind, Timestamp, Verdict,
+};
 use waywarden_roads::Network;
 
 /// What judging reads beside the record: one registry version, its roads, the law.
@@ -104,13 +106,21 @@ fn judge(
         zone: ctx.profiles.zone(),
     };
     let Some(filtered) = filtered else {
-        said(state, record, ctx, &scene, out);
+        said(state, record, ctx);
         return Verdict::NotAFix;
     };
     match filtered {
-        Filtered::Invalid(reason) => Verdict::Invalid(reason),
+        Filtered::Invalid(reason) => {
+            if names_driver(record.kind, reason) {
+                said(state, record, ctx);
+            }
+            Verdict::Invalid(reason)
+        }
         Filtered::Placed(reason) => {
             place(state, record, served, profile, out);
+            if names_driver(record.kind, reason) {
+                said(state, record, ctx);
+            }
             Verdict::Invalid(reason)
         }
         Filtered::Valid(fix) => {
@@ -120,19 +130,27 @@ fn judge(
             if judged {
                 drive(state, record, &to, ctx, &scene, out);
             }
-            said(state, record, ctx, &scene, out);
+            said(state, record, ctx);
             state.last = Some(to);
             Verdict::Valid
         }
         Filtered::Anchored(fix) => {
             let to = anchor(state, record, fix, ctx);
             stop_computing(state, &scene, &to, out);
-            said(state, record, ctx, &scene, out);
+            said(state, record, ctx);
             state.placed = Some(to.clone());
             state.last = Some(to);
             Verdict::Valid
         }
     }
+}
+
+/// A reader of cards needs no satellites: what a record without a fix says about the driver
+/// counts, and a card record always does. Of the rest A9 holds: as if it were not there.
+fn names_driver(kind: RecordKind, reason: InvalidReason) -> bool {
+    use InvalidReason::{NoFix, NoSpeed, ZeroCoordinate};
+    let card = matches!(kind, RecordKind::CardIn | RecordKind::CardOut);
+    card || matches!(reason, NoFix | NoSpeed | ZeroCoordinate)
 }
 
 fn anchor(state: &SourceState, record: &Record, fix: Fix, ctx: &Context<'_>) -> Anchor {
@@ -160,20 +178,14 @@ fn driver_after(state: &SourceState, record: &Record, ctx: &Context<'_>) -> Opti
     }
 }
 
-fn said(
-    state: &mut SourceState,
-    record: &Record,
-    ctx: &Context<'_>,
-    scene: &Scene<'_>,
-    out: &mut Outputs,
-) {
+fn said(state: &mut SourceState, record: &Record, ctx: &Context<'_>) {
     let silent = record.driver == DriverSaid::NotSaid && record.kind != RecordKind::CardOut;
     if silent {
         return;
     }
     let driver = driver_after(state, record, ctx);
     if driver != state.driver {
-        driving::change_driver(&mut state.driving, record.time, driver.as_ref(), scene, out);
+        driving::change_driver(&mut state.driving, record.time, driver.as_ref());
         state.driver = driver;
     }
 }
@@ -231,6 +243,11 @@ fn drive(
     }
     let distance = interval.map_or_else(Default::default, |i| i.distance);
     let route = &mut state.route;
+    // Silence as long as a break proves nothing about where the vehicle was (as D5).
+    if interval.is_some_and(|i| i.ms >= scene.break_ms()) {
+        let before = route_deviation::close(route, &state.source);
+        before.into_iter().for_each(|v| out.violation(v));
+    }
     let left = route_deviation::take(route, &state.source, to, distance, ctx, served, profile);
     left.into_iter().for_each(|v| out.violation(v));
     let since = interval.map(|i| (i.ms, i.distance));

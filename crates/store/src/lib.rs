@@ -4,10 +4,12 @@ pub mod admin;
 pub mod batch;
 pub mod facts;
 pub mod folder;
+pub mod read;
 pub mod sqlite;
 
 pub use admin::*;
 pub use batch::*;
 pub use facts::{FactStore, Filed};
 pub use folder::{DataFolder, FolderError};
+pub use read::{ConsoleStore, ReadStore};
 pub use sqlite::{Options, SqliteStore};

@@ -1,5 +1,7 @@
 //! The promises of every session, held by GT06; and that what its device sends is read.
 
+#![allow(clippy::unwrap_used)] // in a test what fails to unwrap has failed
+
 mod support;
 
 use proptest::prelude::*;

@@ -1,6 +1,8 @@
 //! Teltonika where recordings and general promises do not reach: refusals, bad frames, datagrams,
 //! and the device's side.
 
+#![allow(clippy::unwrap_used)] // in a test what fails to unwrap has failed
+
 mod support;
 
 use support::driver::{Driver, Everybody, records_in};

@@ -198,7 +198,7 @@ async fn the_facts_on_file_are_those_of_judging_in_one_go() {
     let wanted: Vec<Violation> = expected.violations.clone();
     for (id, got) in closed(&on_file) {
         let want = wanted.iter().find(|v| v.id().to_string() == id);
-        assert_eq!(Some(&got), want.map(|w| w), "{:?}", got.kind);
+        assert_eq!(Some(&got), want, "{:?}", got.kind);
     }
     assert_eq!(on_file.len(), wanted.len());
     let kinds: std::collections::BTreeSet<_> = on_file.iter().map(|v| v.kind.name()).collect();

@@ -98,6 +98,12 @@ fn messages() -> impl Strategy<Value = Vec<Message>> {
     })
 }
 
+fn take(stage: &mut Stage, log: &[Message], part: std::ops::Range<usize>) {
+    for (offset, message) in log.iter().enumerate().skip(part.start).take(part.len()) {
+        stage.take(offset as u64, message.clone());
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
@@ -128,15 +134,11 @@ proptest! {
                 stage = Stage::new(law(), None);
                 let states: Vec<_> = saved.values().cloned().collect();
                 prop_assert!(stage.restore(&states).unwrap().is_empty());
-                for offset in from..position {
-                    stage.take(offset as u64, log[offset].clone());
-                }
+                take(&mut stage, &log, from..position);
                 stage.discard_output();
             }
             let upto = (position + batch).min(log.len());
-            for offset in position..upto {
-                stage.take(offset as u64, log[offset].clone());
-            }
+            take(&mut stage, &log, position..upto);
             position = upto;
             let batch = stage.finish_batch(position as u64, n % checkpoint == 0, Timestamp::MIN);
             for state in &batch.states {

@@ -1,5 +1,7 @@
 //! Limits and settings over small hand-made registers, and the index against a plain search.
 
+#![allow(clippy::unwrap_used)] // in a test what fails to unwrap has failed
+
 use super::*;
 use crate::geometry::tests::at;
 use proptest::prelude::*;

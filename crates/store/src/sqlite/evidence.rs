@@ -89,7 +89,6 @@ pub(super) fn freeze(
 }
 
 /// The frozen JSON of the newest revision that has one, checked against its hash.
-#[allow(dead_code)] // read by the queries of the console
 pub(crate) fn load(conn: &Connection, id: ViolationId) -> Result<Option<(u32, String)>> {
     let found = conn
         .prepare_cached(

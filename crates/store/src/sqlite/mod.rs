@@ -5,6 +5,7 @@ mod commit;
 mod evidence;
 mod facts;
 mod positions;
+mod read;
 mod readers;
 mod registry;
 pub(crate) mod rows;

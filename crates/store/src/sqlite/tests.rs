@@ -1,5 +1,7 @@
 //! Promises of the tables that the traits do not show: exact values, evidence, crashes.
 
+#![allow(clippy::unwrap_used)] // in a test what fails to unwrap has failed
+
 use super::rows::{self, Binder, RECORD, RECORD_COLUMNS, bind_record};
 use super::{Options, SqliteStore, evidence};
 use crate::batch::{Batch, FiledFrame, FiledRecord, SourceRecords, StoreError, WorkerStore};
