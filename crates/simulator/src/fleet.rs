@@ -110,7 +110,11 @@ pub async fn run(config: FleetConfig, stop: CancellationToken) -> Result<FleetRe
                 shared.stop.cancel();
                 failed = Some(error.into());
             }
-            Err(error) => tracing::error!(%error, "a simulated device ended badly"),
+            Err(error) => {
+                if let Ok(panic) = error.try_into_panic() {
+                    std::panic::resume_unwind(panic);
+                }
+            }
         }
     }
     failed.map_or(Ok(report(&config, refused)), Err)
