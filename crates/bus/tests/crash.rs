@@ -1,6 +1,6 @@
 //! SIGKILL at any moment: what was confirmed is there, offsets go on without holes or reuse.
 
-#![allow(clippy::unwrap_used)] // the helpers of a test are part of the test
+#![allow(clippy::unwrap_used)] // in a test what fails to unwrap has failed
 
 use bytes::Bytes;
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! The embedded log: the contract of every log, and what is its own.
 
-#![allow(clippy::unwrap_used)] // the helpers of a test are part of the test
+#![allow(clippy::unwrap_used)] // in a test what fails to unwrap has failed
 
 mod contract;
 

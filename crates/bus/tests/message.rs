@@ -1,6 +1,6 @@
 //! Messages: every field comes back bit for bit, and what was once written is read for ever.
 
-#![allow(clippy::unwrap_used)] // the helpers of a test are part of the test
+#![allow(clippy::unwrap_used)] // in a test what fails to unwrap has failed
 
 use proptest::option::of;
 use proptest::prelude::*;

@@ -6,8 +6,8 @@ use crate::time::LocalDay;
 use crate::units::{Distance, Speed};
 use serde::{Deserialize, Serialize};
 
-/// One source's local day. Counts of violations are not here: they are summed from the
-/// violations themselves when read.
+/// One source's local day. Neither counts of violations nor driving time are here: they are
+/// summed from violations and periods when read, so that there is one truth to recalculate.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DayRow {
     pub source: SourceId,
@@ -21,7 +21,6 @@ pub struct DayRow {
     /// Invalid records by reason, indexed by the reason's number less one.
     pub invalid: [u32; InvalidReason::ALL.len()],
     pub distance: Distance,
-    pub driving_ms: i64,
     /// Stops that began on this day.
     pub stops: u32,
     /// Intervals over 60 s between valid records (TT 71/2024 Annex II; reading E2: a figure).
@@ -41,7 +40,6 @@ impl DayRow {
             valid: 0,
             invalid: [0; InvalidReason::ALL.len()],
             distance: Distance::ZERO,
-            driving_ms: 0,
             stops: 0,
             gaps_over_60_s: 0,
             max_speed: Speed::ZERO,

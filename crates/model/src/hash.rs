@@ -41,20 +41,20 @@ pub fn content_hash(r: &Record) -> u64 {
     );
     h.update(&[u8::from(r.valid)]);
     opt(&mut h, r.altitude_dm.as_ref(), |h, v| {
-        h.update(&v.to_le_bytes())
+        h.update(&v.to_le_bytes());
     });
     opt(&mut h, r.speed.as_ref(), |h, v| {
-        h.update(&v.centi().to_le_bytes())
+        h.update(&v.centi().to_le_bytes());
     });
     opt(&mut h, r.course.as_ref(), |h, v| {
-        h.update(&v.centi().to_le_bytes())
+        h.update(&v.centi().to_le_bytes());
     });
     opt(&mut h, r.satellites.as_ref(), |h, v| h.update(&[*v]));
     for flag in [r.ignition, r.motion, r.door] {
         h.update(&[flag.map_or(2, u8::from)]);
     }
     opt(&mut h, r.odometer_m.as_ref(), |h, v| {
-        h.update(&v.to_le_bytes())
+        h.update(&v.to_le_bytes());
     });
     let (tag, text): (u8, &str) = match &r.driver {
         DriverSaid::NotSaid => (0, ""),
@@ -67,13 +67,13 @@ pub fn content_hash(r: &Record) -> u64 {
     h.update(&r.alarms.bits().to_le_bytes());
     let d = &r.details;
     opt(&mut h, d.external_voltage_mv.as_ref(), |h, v| {
-        h.update(&v.to_le_bytes())
+        h.update(&v.to_le_bytes());
     });
     opt(&mut h, d.fuel_centi.as_ref(), |h, v| {
-        h.update(&v.to_le_bytes())
+        h.update(&v.to_le_bytes());
     });
     opt(&mut h, d.engine_ms.as_ref(), |h, v| {
-        h.update(&v.to_le_bytes())
+        h.update(&v.to_le_bytes());
     });
     opt(&mut h, d.event.as_ref(), |h, v| h.update(&v.to_le_bytes()));
     opt(&mut h, d.vin.as_ref(), |h, v| text_of(h, v));

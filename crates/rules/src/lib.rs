@@ -1,4 +1,25 @@
 //! The event-time engine: one file per rule, parameters from dated profiles.
 //!
-//! `step` folds one source's records in order of event time; `subject` judges a driver's periods.
-//! Both are pure functions: time, registers and profiles are arguments.
+//! [`step`] folds one source's records in order of event time; [`subject::judge`] counts the
+//! driving periods of a driver. Both are pure functions: time, registers and profiles are
+//! arguments, and a second run gives the same figures bit for bit.
+
+pub mod distance;
+mod driving;
+pub mod evaluate;
+mod filter;
+mod limit;
+mod overspeed;
+pub mod profile;
+mod route_deviation;
+mod state;
+mod step;
+pub mod subject;
+mod transmission_gap;
+
+pub use profile::{Profile, ProfileError, Profiles};
+pub use state::{Outputs, SourceState, StateError};
+pub use step::{Admit, Context, admit, finish, flush, step};
+
+/// Version of the engine, kept with every saved state: where it differs, a source is rebuilt.
+pub const ENGINE_VERSION: u32 = 1;

@@ -4,11 +4,39 @@
 //! it has not consumed yet, and drops as many as the session says. A session holds framing and
 //! log-in, and nothing that a rule reads.
 
+pub mod auto;
+pub mod cursor;
 pub mod device;
+pub mod gt06;
+pub mod json;
 pub mod session;
+pub mod teltonika;
 
+pub use cursor::{Cursor, Short};
 pub use device::{DeviceEvent, DeviceSide};
 pub use session::{
     DecodedFrame, Env, Event, FrameError, FrameErrorKind, Progress, Reading, Session, Settings,
     Transport,
 };
+
+use waywarden_model::Protocol;
+
+/// A session for one connection (or one datagram) of a protocol; None where the protocol is not
+/// spoken over that transport.
+pub fn session(protocol: Protocol, transport: Transport) -> Option<Box<dyn Session>> {
+    match (protocol, transport) {
+        (Protocol::Teltonika, _) => Some(Box::new(teltonika::Teltonika::on(transport))),
+        (Protocol::Gt06, Transport::Tcp) => Some(Box::new(gt06::Gt06::new())),
+        (Protocol::Gt06 | Protocol::Jt808, _) => None,
+    }
+}
+
+/// The device's side of a protocol with this identifier (an IMEI, or the phone number of a
+/// JT/T 808 terminal); None where it has none.
+pub fn device_side(protocol: Protocol, id: &str) -> Option<Box<dyn DeviceSide>> {
+    match protocol {
+        Protocol::Teltonika => Some(Box::new(teltonika::TeltonikaDevice::new(id))),
+        Protocol::Gt06 => Some(Box::new(gt06::Gt06Device::new(id))),
+        Protocol::Jt808 => None,
+    }
+}

@@ -8,7 +8,7 @@ use crate::{BusError, Entry, LogIdentity, Offset};
 use bytes::Bytes;
 use rusqlite::Connection;
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
@@ -279,11 +279,7 @@ impl Shared {
         Some((held.number, held.path.clone()))
     }
 
-    pub(super) fn take_reader(
-        &self,
-        number: u64,
-        path: &std::path::Path,
-    ) -> rusqlite::Result<Connection> {
+    pub(super) fn take_reader(&self, number: u64, path: &Path) -> rusqlite::Result<Connection> {
         let mut readers = lock(&self.readers);
         if let Some(i) = readers.iter().position(|(n, _)| *n == number)
             && let Some((_, connection)) = readers.remove(i)

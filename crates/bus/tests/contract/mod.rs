@@ -1,5 +1,7 @@
 //! What every backend of the log promises. A backend passes by giving a factory.
 
+#![allow(clippy::unwrap_used)] // in a test what fails to unwrap has failed
+
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::future::Future;

@@ -1,0 +1,236 @@
+//! The published limits, settings and routes of one registry version, indexed by place.
+
+use crate::corridor::Corridor;
+use crate::geometry::{Area, Plane};
+use crate::sign::Stretch;
+use crate::zone::Region;
+use rstar::RTree;
+use rstar::primitives::{GeomWithData, Rectangle};
+use std::collections::HashMap;
+use std::sync::Arc;
+use waywarden_model::registry::{Registry, RoadSetting};
+use waywarden_model::{Course, LimitSource, Position, Speed, Timestamp};
+use xxhash_rust::xxh3::Xxh3;
+
+/// A box and what lies in it: the object's number and the number of its part.
+type Entry = GeomWithData<Rectangle<[f64; 2]>, (u32, u32)>;
+
+/// A limit that was published, and by what.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PublishedLimit {
+    pub limit: Speed,
+    /// [`LimitSource::Sign`] or [`LimitSource::Zone`].
+    pub source: LimitSource,
+    /// Id of the sign or zone in the register.
+    pub object: Arc<str>,
+}
+
+/// Corridors, zones and signs of one registry version; immutable.
+#[derive(Debug, Default)]
+pub struct Network {
+    corridors: Vec<Corridor>,
+    by_id: HashMap<Arc<str>, Vec<usize>>,
+    regions: Vec<Region>,
+    region_index: RTree<Entry>,
+    stretches: Vec<Stretch>,
+    stretch_index: RTree<Entry>,
+    content_hash: u64,
+}
+
+impl Network {
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// Indexes the routes, zones and signs of `registry`. Lines and rings are taken as checked.
+    pub fn build(registry: &Registry) -> Self {
+        let all = registry.registers();
+        let corridors: Vec<Corridor> = all.routes.iter().map(Corridor::of).collect();
+        let mut by_id: HashMap<Arc<str>, Vec<usize>> = HashMap::new();
+        for (i, c) in corridors.iter().enumerate() {
+            by_id.entry(c.id().clone()).or_default().push(i);
+        }
+        let (regions, region_index) = indexed(all.zones.iter().map(Region::of));
+        let (stretches, stretch_index) = indexed(all.signs.iter().map(Stretch::of));
+        Self {
+            corridors,
+            by_id,
+            regions,
+            region_index,
+            stretches,
+            stretch_index,
+            content_hash: crate::network::hash::of(all),
+        }
+    }
+
+    /// The published limit at `p` for a vehicle heading `course`: signs before zones, and among
+    /// several in force the highest ("where lanes differ, the highest"); equal ones by id.
+    pub fn limit_at(
+        &self,
+        p: Position,
+        course: Option<Course>,
+        t: Timestamp,
+    ) -> Option<PublishedLimit> {
+        self.sign_at(p, course, t).or_else(|| self.zone_at(p, t))
+    }
+
+    /// The road setting that a zone gives at `p`; of several the one with the higher class limits.
+    pub fn setting_at(&self, p: Position, t: Timestamp) -> Option<RoadSetting> {
+        self.regions_at(p, t)
+            .filter_map(|r| r.setting)
+            .max_by_key(|s| rank(*s))
+    }
+
+    /// The corridor of route `id` as it is at `t`.
+    pub fn route(&self, id: &str, t: Timestamp) -> Option<&Corridor> {
+        let rows = self.by_id.get(id)?;
+        rows.iter()
+            .map(|i| &self.corridors[*i])
+            .find(|c| c.validity().holds_at(t))
+    }
+
+    /// Hash of all content, the same for the same rows in any order.
+    pub fn content_hash(&self) -> u64 {
+        self.content_hash
+    }
+
+    fn sign_at(&self, p: Position, course: Option<Course>, t: Timestamp) -> Option<PublishedLimit> {
+        if self.stretches.is_empty() {
+            return None;
+        }
+        let mut near = self.stretch_index.locate_all_at_point(&[p.lon(), p.lat()]);
+        let first = near.next()?;
+        let plane = Plane::around(p);
+        let best = std::iter::once(first)
+            .chain(near)
+            .map(|e| (&self.stretches[e.data.0 as usize], e.data.1 as usize))
+            .filter(|(s, n)| s.in_force(t) && s.holds(*n, &plane, course))
+            .map(|(s, _)| (s.limit, &s.id));
+        highest(best, LimitSource::Sign)
+    }
+
+    fn zone_at(&self, p: Position, t: Timestamp) -> Option<PublishedLimit> {
+        let limits = self
+            .regions_at(p, t)
+            .filter_map(|r| r.limit.map(|l| (l, &r.id)));
+        highest(limits, LimitSource::Zone)
+    }
+
+    fn regions_at(&self, p: Position, t: Timestamp) -> impl Iterator<Item = &Region> {
+        self.region_index
+            .locate_all_at_point(&[p.lon(), p.lat()])
+            .map(|e| (&self.regions[e.data.0 as usize], e.data.1 as usize))
+            .filter(move |(r, n)| r.in_force(t) && r.holds(*n, p))
+            .map(|(r, _)| r)
+    }
+}
+
+fn indexed<T>(parts: impl Iterator<Item = (T, Vec<Area>)>) -> (Vec<T>, RTree<Entry>) {
+    let mut objects = Vec::new();
+    let mut entries = Vec::new();
+    for (object, areas) in parts {
+        let number = u32::try_from(objects.len()).unwrap_or(u32::MAX);
+        for (part, area) in (0u32..).zip(areas) {
+            let shape = Rectangle::from_corners(area.low, area.high);
+            entries.push(Entry::new(shape, (number, part)));
+        }
+        objects.push(object);
+    }
+    (objects, RTree::bulk_load(entries))
+}
+
+fn highest<'a>(
+    limits: impl Iterator<Item = (Speed, &'a Arc<str>)>,
+    source: LimitSource,
+) -> Option<PublishedLimit> {
+    let (limit, object) = limits.max_by(|a, b| a.0.cmp(&b.0).then_with(|| b.1.cmp(a.1)))?;
+    Some(PublishedLimit {
+        limit,
+        source,
+        object: object.clone(),
+    })
+}
+
+/// Order of the settings by their limits in TT 38/2024: outside above built-up, dual above other.
+fn rank(setting: RoadSetting) -> u8 {
+    match setting {
+        RoadSetting::BuiltUpOther => 0,
+        RoadSetting::BuiltUpDual => 1,
+        RoadSetting::OutsideOther => 2,
+        RoadSetting::OutsideDual => 3,
+    }
+}
+
+mod hash {
+    use super::Xxh3;
+    use waywarden_model::Position;
+    use waywarden_model::registry::{Registers, Route, Sign, Validity, Zone};
+
+    /// Rows are hashed one by one and combined in order of their hashes.
+    pub(super) fn of(all: &Registers) -> u64 {
+        let mut rows: Vec<u64> = Vec::new();
+        rows.extend(all.routes.iter().map(route));
+        rows.extend(all.zones.iter().map(zone));
+        rows.extend(all.signs.iter().map(sign));
+        rows.sort_unstable();
+        let mut h = Xxh3::new();
+        for row in rows {
+            h.update(&row.to_le_bytes());
+        }
+        h.digest()
+    }
+
+    fn start(kind: u8, id: &str, validity: Validity) -> Xxh3 {
+        let mut h = Xxh3::new();
+        h.update(&[kind]);
+        h.update(&(id.len() as u64).to_le_bytes());
+        h.update(id.as_bytes());
+        h.update(&validity.from.millis().to_le_bytes());
+        h.update(&validity.until.millis().to_le_bytes());
+        h
+    }
+
+    fn points(h: &mut Xxh3, line: &[Position]) {
+        h.update(&(line.len() as u64).to_le_bytes());
+        for p in line {
+            h.update(&p.lat().to_bits().to_le_bytes());
+            h.update(&p.lon().to_bits().to_le_bytes());
+        }
+    }
+
+    fn route(r: &Route) -> u64 {
+        let mut h = start(1, &r.id, r.validity);
+        points(&mut h, &r.line);
+        h.update(&r.half_width_m.to_bits().to_le_bytes());
+        for s in &r.stops {
+            points(&mut h, &[s.position]);
+            h.update(&s.radius_m.to_bits().to_le_bytes());
+            h.update(&[u8::from(s.terminal)]);
+        }
+        h.digest()
+    }
+
+    fn zone(z: &Zone) -> u64 {
+        let mut h = start(2, &z.id, z.validity);
+        for polygon in &z.polygons {
+            h.update(&(polygon.len() as u64).to_le_bytes());
+            polygon.iter().for_each(|ring| points(&mut h, ring));
+        }
+        h.update(&z.limit.map_or(i32::MIN, |l| l.centi()).to_le_bytes());
+        h.update(z.setting.map_or("", |s| s.name()).as_bytes());
+        h.digest()
+    }
+
+    fn sign(s: &Sign) -> u64 {
+        let mut h = start(3, &s.id, s.validity);
+        points(&mut h, &s.line);
+        h.update(&s.half_width_m.to_bits().to_le_bytes());
+        h.update(&s.direction.map_or(u16::MAX, |d| d.centi()).to_le_bytes());
+        h.update(&[u8::from(s.both_ways)]);
+        h.update(&s.limit.centi().to_le_bytes());
+        h.digest()
+    }
+}
+
+#[cfg(test)]
+mod tests;

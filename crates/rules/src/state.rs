@@ -1,0 +1,128 @@
+//! What the engine remembers of a source between records, and what it gives out.
+
+use crate::driving::DrivingState;
+use crate::filter::FilterState;
+use crate::overspeed::Episode;
+use crate::route_deviation::RouteState;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use waywarden_model::registry::{Assignment, Dated};
+use waywarden_model::{
+    DayRow, DriverId, LocalDay, Period, Position, SourceId, Speed, Timestamp, Violation,
+    ViolationId,
+};
+
+/// Bytes that are not a state of this engine's version.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a saved state cannot be read: {0}")]
+pub struct StateError(String);
+
+impl StateError {
+    pub fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
+    }
+}
+
+/// The last record that counted.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct Anchor {
+    pub time: Timestamp,
+    pub position: Position,
+    pub speed: Speed,
+    pub driver: Option<DriverId>,
+}
+
+/// One source's state: a function of its records so far, the registers and the profiles.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SourceState {
+    pub(crate) source: SourceId,
+    /// Highest event time folded in.
+    pub(crate) last_time: Option<Timestamp>,
+    pub(crate) driver: Option<DriverId>,
+    /// The last valid record.
+    pub(crate) last: Option<Anchor>,
+    /// The last record whose time and position are valid (reading E1).
+    pub(crate) placed: Option<Anchor>,
+    pub(crate) filter: FilterState,
+    pub(crate) overspeed: Option<Episode>,
+    pub(crate) driving: DrivingState,
+    pub(crate) route: RouteState,
+    pub(crate) day: Option<DayRow>,
+    /// What the source serves, kept from the registers until it ends; never saved.
+    #[serde(skip)]
+    pub(crate) assignment: Option<(u32, Dated<Option<Arc<Assignment>>>)>,
+}
+
+impl SourceState {
+    pub fn new(source: SourceId) -> Self {
+        Self {
+            source,
+            last_time: None,
+            driver: None,
+            last: None,
+            placed: None,
+            filter: FilterState::default(),
+            overspeed: None,
+            driving: DrivingState::default(),
+            route: RouteState::default(),
+            day: None,
+            assignment: None,
+        }
+    }
+
+    pub fn source(&self) -> &SourceId {
+        &self.source
+    }
+
+    /// Event time of the latest record folded in.
+    pub fn last_time(&self) -> Option<Timestamp> {
+        self.last_time
+    }
+
+    /// The saved form.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        postcard::to_allocvec(self).expect("a growing vector takes every state")
+    }
+
+    /// Reads the saved form of this engine's version.
+    ///
+    /// # Errors
+    /// [`StateError`] when the bytes are damaged or of another version.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, StateError> {
+        postcard::from_bytes(bytes).map_err(|e| StateError(e.to_string()))
+    }
+}
+
+/// What steps give out: absolute values by key, so that the last one counts.
+#[derive(Debug, Clone, Default)]
+pub struct Outputs {
+    pub periods: BTreeMap<(SourceId, Timestamp), Period>,
+    pub violations: BTreeMap<ViolationId, Violation>,
+    pub day_rows: BTreeMap<(SourceId, LocalDay), DayRow>,
+}
+
+impl Outputs {
+    pub fn clear(&mut self) {
+        self.periods.clear();
+        self.violations.clear();
+        self.day_rows.clear();
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.periods.is_empty() && self.violations.is_empty() && self.day_rows.is_empty()
+    }
+
+    pub(crate) fn period(&mut self, period: Period) {
+        self.periods
+            .insert((period.source.clone(), period.start), period);
+    }
+
+    pub(crate) fn violation(&mut self, violation: Violation) {
+        self.violations.insert(violation.id(), violation);
+    }
+
+    pub(crate) fn day(&mut self, row: DayRow) {
+        self.day_rows.insert((row.source.clone(), row.day), row);
+    }
+}

@@ -1,0 +1,346 @@
+//! One record of one source: filter, limit, rules, in this order.
+
+use crate::driving::{self, Scene};
+use crate::filter::{self, Filtered, Fix};
+use crate::overspeed::{self, Interval};
+use crate::profile::{Profile, Profiles};
+use crate::state::{Anchor, Outputs, SourceState};
+use crate::{limit, route_deviation, transmission_gap};
+use std::sync::Arc;
+use waywarden_model::registry::{Assignment, Registry};
+use waywarden_model::{
+    DayRow, DriverId, DriverSaid, InvalidReason, Record, RecordKind, Timestamp, Verdict,
+};
+use waywarden_roads::Network;
+
+/// What judging reads beside the record: one registry version, its roads, the law.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    pub registry: &'a Registry,
+    pub network: &'a Network,
+    pub profiles: &'a Profiles,
+}
+
+/// Whom the source serves at the record's time.
+#[derive(Debug)]
+pub(crate) struct Served<'a> {
+    pub vehicle: &'a Option<Arc<Assignment>>,
+    pub registry: u32,
+}
+
+/// Whether a record is filed among the positions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admit {
+    File,
+    /// Dated after its receipt by more than the profile's tolerance (reading A5): set aside, so
+    /// that a wrong clock never moves a vehicle's state.
+    Future,
+    /// Older than the retention.
+    Expired,
+}
+
+/// Decides over a record by its event time and the time of its receipt.
+pub fn admit(
+    time: Timestamp,
+    received: Timestamp,
+    profiles: &Profiles,
+    retention_ms: Option<i64>,
+) -> Admit {
+    let tolerance = profiles.at(received).filter.future_tolerance_s * 1000;
+    if time.since(received) > tolerance {
+        Admit::Future
+    } else if retention_ms.is_some_and(|kept| received.since(time) > kept) {
+        Admit::Expired
+    } else {
+        Admit::File
+    }
+}
+
+/// Folds one record in. Records of a source come in order of event time, each strictly later than
+/// the one before it; sorting and choosing among records of one instant (A1, A2) is the caller's.
+pub fn step(
+    state: &mut SourceState,
+    record: &Record,
+    ctx: &Context<'_>,
+    out: &mut Outputs,
+) -> Verdict {
+    debug_assert!(
+        state.last_time.is_none_or(|t| t < record.time),
+        "records come in order"
+    );
+    state.last_time = Some(record.time);
+    let version = ctx.registry.version();
+    let kept = state.assignment.take();
+    let kept = kept.filter(|(v, d)| *v == version && d.validity.holds_at(record.time));
+    let (_, dated) =
+        kept.unwrap_or_else(|| (version, ctx.registry.assignment(&state.source, record.time)));
+    let profile = Arc::clone(ctx.profiles.at(record.time));
+    let served = Served {
+        vehicle: &dated.value,
+        registry: version,
+    };
+    let verdict = judge(state, record, ctx, &served, &profile, out);
+    count(state, record, verdict, &served, ctx, out);
+    state.assignment = Some((version, dated));
+    verdict
+}
+
+fn judge(
+    state: &mut SourceState,
+    record: &Record,
+    ctx: &Context<'_>,
+    served: &Served<'_>,
+    profile: &Profile,
+    out: &mut Outputs,
+) -> Verdict {
+    let filtered = filter::check(
+        &mut state.filter,
+        state.last.as_ref(),
+        record,
+        &profile.filter,
+    );
+    let scene = Scene {
+        source: &state.source.clone(),
+        served,
+        profile,
+        zone: ctx.profiles.zone(),
+    };
+    let Some(filtered) = filtered else {
+        said(state, record, ctx);
+        return Verdict::NotAFix;
+    };
+    match filtered {
+        Filtered::Invalid(reason) => {
+            if names_driver(record.kind, reason) {
+                said(state, record, ctx);
+            }
+            Verdict::Invalid(reason)
+        }
+        Filtered::Placed(reason) => {
+            place(state, record, served, profile, out);
+            if names_driver(record.kind, reason) {
+                said(state, record, ctx);
+            }
+            Verdict::Invalid(reason)
+        }
+        Filtered::Valid(fix) => {
+            let judged = served.vehicle.as_ref().is_none_or(|v| v.primary);
+            let to = anchor(state, record, fix, ctx);
+            place(state, record, served, profile, out);
+            if judged {
+                drive(state, record, &to, ctx, &scene, out);
+            }
+            said(state, record, ctx);
+            state.last = Some(to);
+            Verdict::Valid
+        }
+        Filtered::Anchored(fix) => {
+            let to = anchor(state, record, fix, ctx);
+            stop_computing(state, &scene, &to, out);
+            said(state, record, ctx);
+            state.placed = Some(to.clone());
+            state.last = Some(to);
+            Verdict::Valid
+        }
+    }
+}
+
+/// A reader of cards needs no satellites: what a record without a fix says about the driver
+/// counts, and a card record always does. Of the rest A9 holds: as if it were not there.
+fn names_driver(kind: RecordKind, reason: InvalidReason) -> bool {
+    use InvalidReason::{NoFix, NoSpeed, ZeroCoordinate};
+    let card = matches!(kind, RecordKind::CardIn | RecordKind::CardOut);
+    card || matches!(reason, NoFix | NoSpeed | ZeroCoordinate)
+}
+
+fn anchor(state: &SourceState, record: &Record, fix: Fix, ctx: &Context<'_>) -> Anchor {
+    Anchor {
+        time: record.time,
+        position: fix.position,
+        speed: fix.speed,
+        driver: driver_after(state, record, ctx),
+    }
+}
+
+/// The driver behind this record: what it says, else who drove before (carried over 'not said').
+fn driver_after(state: &SourceState, record: &Record, ctx: &Context<'_>) -> Option<DriverId> {
+    if record.kind == RecordKind::CardOut {
+        return None;
+    }
+    match &record.driver {
+        DriverSaid::NotSaid => state.driver.clone(),
+        DriverSaid::Nobody => None,
+        DriverSaid::Licence(id) => Some(id.clone()),
+        DriverSaid::Card(card) => {
+            let known = ctx.registry.driver_of_card(card, record.time).cloned();
+            known.or_else(|| Some(DriverId::new(format!("card:{card}"))))
+        }
+    }
+}
+
+fn said(state: &mut SourceState, record: &Record, ctx: &Context<'_>) {
+    let silent = record.driver == DriverSaid::NotSaid && record.kind != RecordKind::CardOut;
+    if silent {
+        return;
+    }
+    let driver = driver_after(state, record, ctx);
+    if driver != state.driver {
+        driving::change_driver(&mut state.driving, record.time, driver.as_ref());
+        state.driver = driver;
+    }
+}
+
+/// A record whose time and position are valid fills a transmission gap (reading E1).
+fn place(
+    state: &mut SourceState,
+    record: &Record,
+    served: &Served<'_>,
+    profile: &Profile,
+    out: &mut Outputs,
+) {
+    let Some(position) = record.position else {
+        return;
+    };
+    let to = Anchor {
+        time: record.time,
+        position,
+        speed: record.speed.unwrap_or_default(),
+        driver: state.driver.clone(),
+    };
+    if let Some(from) = &state.placed {
+        let gap = transmission_gap::between(from, &to, &state.source, served, profile);
+        gap.into_iter().for_each(|v| out.violation(v));
+    }
+    state.placed = Some(to);
+}
+
+fn drive(
+    state: &mut SourceState,
+    record: &Record,
+    to: &Anchor,
+    ctx: &Context<'_>,
+    scene: &Scene<'_>,
+    out: &mut Outputs,
+) {
+    let Scene {
+        served, profile, ..
+    } = *scene;
+    let interval = state
+        .last
+        .as_ref()
+        .map(|from| overspeed::interval(from, to, &profile.overspeed));
+    if let (Some(from), Some(interval)) = (&state.last, interval) {
+        let vehicle = served.vehicle.as_deref();
+        let here = (to.position, record.course);
+        let limit = limit::at(ctx.network, profile, vehicle, here, to.time);
+        let pair = (from, to);
+        let run = &mut state.overspeed;
+        let ended = overspeed::take(run, pair, interval, &limit, served, profile);
+        ended
+            .and_then(|e| e.closed(&state.source))
+            .into_iter()
+            .for_each(|v| out.violation(v));
+    }
+    let distance = interval.map_or_else(Default::default, |i| i.distance);
+    let route = &mut state.route;
+    // Silence as long as a break proves nothing about where the vehicle was (as D5).
+    if interval.is_some_and(|i| i.ms >= scene.break_ms()) {
+        let before = route_deviation::close(route, &state.source);
+        before.into_iter().for_each(|v| out.violation(v));
+    }
+    let left = route_deviation::take(route, &state.source, to, distance, ctx, served, profile);
+    left.into_iter().for_each(|v| out.violation(v));
+    let since = interval.map(|i| (i.ms, i.distance));
+    let stopped = driving::take(&mut state.driving, to, since, scene, out);
+    roll_day(state, record.time, ctx, out);
+    if let Some(day) = &mut state.day {
+        day.stops += u32::from(stopped);
+        day.max_speed = day.max_speed.max(to.speed);
+        if let Some(Interval {
+            distance, average, ..
+        }) = interval
+        {
+            day.distance += distance;
+            day.gaps_over_60_s += u32::from(average.is_none());
+        }
+    }
+}
+
+/// Between the records before and behind a jump nothing is computed (A3b).
+fn stop_computing(state: &mut SourceState, scene: &Scene<'_>, to: &Anchor, out: &mut Outputs) {
+    let run = state.overspeed.take();
+    run.and_then(|e| e.closed(&state.source))
+        .into_iter()
+        .for_each(|v| out.violation(v));
+    let left = route_deviation::close(&mut state.route, &state.source);
+    left.into_iter().for_each(|v| out.violation(v));
+    driving::end(&mut state.driving, to.position, scene, out);
+}
+
+fn roll_day(state: &mut SourceState, t: Timestamp, ctx: &Context<'_>, out: &mut Outputs) {
+    let today = ctx.profiles.zone().day_of(t);
+    if state.day.as_ref().is_none_or(|d| d.day != today) {
+        let begun = DayRow::new(state.source.clone(), today);
+        state
+            .day
+            .replace(begun)
+            .into_iter()
+            .for_each(|d| out.day(d));
+    }
+}
+
+fn count(
+    state: &mut SourceState,
+    record: &Record,
+    verdict: Verdict,
+    served: &Served<'_>,
+    ctx: &Context<'_>,
+    out: &mut Outputs,
+) {
+    roll_day(state, record.time, ctx, out);
+    let Some(day) = &mut state.day else { return };
+    if day.vehicle.is_none() {
+        let vehicle = served.vehicle.as_deref();
+        day.vehicle = vehicle.map(|v| v.vehicle.clone());
+        day.plate = vehicle.map(|v| v.plate.clone());
+        day.operator = vehicle.and_then(|v| v.operator.clone());
+    }
+    day.records += 1;
+    match verdict {
+        Verdict::Valid => day.valid += 1,
+        Verdict::Invalid(reason) => day.invalid[reason as usize - 1] += 1,
+        Verdict::NotAFix | Verdict::Late | Verdict::Held => {}
+    }
+}
+
+/// Gives out what goes on: called once for a batch of records of a source. What it gives is a
+/// function of the state, so that the size of batches changes no fact.
+pub fn flush(state: &mut SourceState, out: &mut Outputs) {
+    let growing = state
+        .overspeed
+        .as_mut()
+        .and_then(|e| e.growing(&state.source));
+    growing.into_iter().for_each(|v| out.violation(v));
+    let away = route_deviation::growing(&mut state.route, &state.source);
+    away.into_iter().for_each(|v| out.violation(v));
+    state.day.iter().for_each(|d| out.day(d.clone()));
+}
+
+/// End of the data: what is open is judged with what is there (reading C8).
+pub fn finish(state: &mut SourceState, ctx: &Context<'_>, out: &mut Outputs) {
+    if let Some(last) = state.last.clone() {
+        let profile = Arc::clone(ctx.profiles.at(last.time));
+        let served = Served {
+            vehicle: &None,
+            registry: ctx.registry.version(),
+        };
+        let scene = Scene {
+            source: &state.source.clone(),
+            served: &served,
+            profile: &profile,
+            zone: ctx.profiles.zone(),
+        };
+        stop_computing(state, &scene, &last, out);
+    }
+    flush(state, out);
+}

@@ -1,0 +1,137 @@
+//! Cases of the law, worked out by hand: those that come with the law's rules, and our own.
+
+#![allow(clippy::unwrap_used)] // a case that cannot be read has failed
+
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use waywarden_model::Timestamp;
+use waywarden_model::registry::Registry;
+use waywarden_roads::Network;
+use waywarden_rules::evaluate::{evaluate, input, output::Line};
+use waywarden_rules::{Context, Profiles};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/domain/cases")
+}
+
+fn judged(dir: &Path, name: &str, now: &str) -> Vec<Value> {
+    let read = |end: &str| fs::read_to_string(dir.join(format!("{name}.{end}"))).unwrap();
+    let records = input::records(&read("records.jsonl")).unwrap();
+    let registry = Registry::new(1, input::vehicles(&read("vehicles.csv")).unwrap());
+    let network = Network::build(&registry);
+    let profiles = Profiles::vietnam();
+    let ctx = Context {
+        registry: &registry,
+        network: &network,
+        profiles: &profiles,
+    };
+    let found = evaluate(records, &ctx, Timestamp::parse_rfc3339(now).unwrap());
+    found
+        .violations
+        .iter()
+        .map(|v| serde_json::to_value(Line::from(v)).unwrap())
+        .collect()
+}
+
+fn expected(dir: &Path, name: &str) -> Vec<Value> {
+    let text = fs::read_to_string(dir.join(format!("{name}.expected.jsonl"))).unwrap();
+    text.lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect()
+}
+
+/// What differs between two violations, in the fields and tolerances by which cases compare.
+fn differences(got: &Value, want: &Value) -> Vec<String> {
+    let exact = [
+        "kind",
+        "rule",
+        "vehicle",
+        "driver_id",
+        "start",
+        "end",
+        "band",
+        "limit_kmh",
+        "limit_s",
+    ];
+    let near = [
+        ("max_excess_kmh", 0.01),
+        ("distance_km", 0.001),
+        ("duration_s", 1.0),
+    ];
+    let mut found = Vec::new();
+    for field in exact {
+        let same = match (got[field].as_f64(), want[field].as_f64()) {
+            (Some(a), Some(b)) => (a - b).abs() < 1e-9,
+            _ => got[field] == want[field],
+        };
+        if !same {
+            found.push(format!(
+                "{field}: {} instead of {}",
+                got[field], want[field]
+            ));
+        }
+    }
+    for (field, tolerance) in near {
+        let same = match (got[field].as_f64(), want[field].as_f64()) {
+            (Some(a), Some(b)) => (a - b).abs() <= tolerance + 1e-9,
+            (a, b) => a == b,
+        };
+        if !same {
+            found.push(format!(
+                "{field}: {} instead of {}",
+                got[field], want[field]
+            ));
+        }
+    }
+    found
+}
+
+#[test]
+fn the_vietnamese_cases() {
+    let dir = folder();
+    let Ok(index) = fs::read_to_string(dir.join("index.jsonl")) else {
+        assert!(std::env::var_os("CI").is_none(), "the cases are missing");
+        eprintln!("not checked: the cases in {} are not there", dir.display());
+        return;
+    };
+    let mut failed = Vec::new();
+    let mut checked = 0;
+    for case in index
+        .lines()
+        .map(|l| serde_json::from_str::<Value>(l).unwrap())
+    {
+        let name = case["name"].as_str().unwrap();
+        if let Some(profile) = case["profile"].as_str() {
+            eprintln!("left for the profiles of other regimes: {name} ({profile})");
+            continue;
+        }
+        let (got, want) = (
+            judged(&dir, name, case["now"].as_str().unwrap()),
+            expected(&dir, name),
+        );
+        checked += 1;
+        if got.len() != want.len() {
+            failed.push(format!(
+                "{name}: {} violations instead of {}: {got:#?}",
+                got.len(),
+                want.len()
+            ));
+            continue;
+        }
+        for (got, want) in got.iter().zip(&want) {
+            failed.extend(
+                differences(got, want)
+                    .into_iter()
+                    .map(|d| format!("{name}: {d}")),
+            );
+        }
+    }
+    assert!(
+        failed.is_empty(),
+        "{}\n{}",
+        failed.join("\n"),
+        folder().display()
+    );
+    assert!(checked >= 18, "only {checked} cases were found");
+}

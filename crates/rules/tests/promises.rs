@@ -1,0 +1,170 @@
+//! What judging promises whatever the order, the repetition, the batches and the restarts.
+
+#![allow(clippy::unwrap_used)] // in a test what fails to unwrap has failed
+
+use proptest::prelude::*;
+use waywarden_model::registry::{Registry, Validity};
+use waywarden_model::{
+    CardId, DriverId, DriverSaid, Position, Record, RecordKind, SourceId, Speed, Timestamp,
+};
+use waywarden_roads::Network;
+use waywarden_rules::evaluate::{Evaluation, evaluate, input, sort};
+use waywarden_rules::{Context, Outputs, Profiles, SourceState, finish, flush, step};
+
+const START_S: i64 = 1_773_100_800; // 2026-03-10T00:00:00Z
+
+struct World {
+    registry: Registry,
+    network: Network,
+    profiles: Profiles,
+}
+
+impl World {
+    fn new() -> Self {
+        let text = "plate,class,transport\n14C1,truck_over_3_5t,goods\n14C2,bus,taxi\n";
+        let mut registers = input::vehicles(text).unwrap();
+        registers.cards.push(waywarden_model::registry::Card {
+            id: CardId::from("0A"),
+            driver: DriverId::from("220000000001"),
+            validity: Validity::ALWAYS,
+        });
+        let registry = Registry::new(1, registers);
+        let network = Network::build(&registry);
+        Self {
+            registry,
+            network,
+            profiles: Profiles::vietnam(),
+        }
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context {
+            registry: &self.registry,
+            network: &self.network,
+            profiles: &self.profiles,
+        }
+    }
+
+    fn evaluate(&self, records: Vec<(SourceId, Record)>) -> Evaluation {
+        evaluate(records, &self.context(), Timestamp::MAX)
+    }
+}
+
+/// One leg: seconds between records, km/h, how many records, driver.
+fn leg() -> impl Strategy<Value = (i64, i32, usize, u8)> {
+    let every = prop_oneof![Just(5), Just(10), Just(30), Just(60), Just(200), Just(1000)];
+    (
+        every,
+        prop_oneof![Just(0), Just(3), 4..70, 70..130],
+        1usize..40,
+        0u8..4,
+    )
+}
+
+fn journey(legs: &[(i64, i32, usize, u8)]) -> Vec<Record> {
+    let (mut t, mut lat, mut n) = (START_S, 21.0, 0);
+    let mut records = Vec::new();
+    for (every, kmh, count, driver) in legs {
+        for _ in 0..*count {
+            t += every;
+            lat += f64::from(*kmh) * (*every as f64) / 3600.0 / 111.195;
+            n += 1;
+            let Some(position) = Position::new(lat, 107.0) else {
+                continue;
+            };
+            let driver = match driver {
+                0 => DriverSaid::NotSaid,
+                1 => DriverSaid::Nobody,
+                2 => DriverSaid::Card(CardId::from("0A")),
+                _ => DriverSaid::Licence(DriverId::from("220000000002")),
+            };
+            // Whole speeds would freeze (A6), so they waver by hundredths.
+            let speed = Some(Speed::from_centi(kmh * 100 + n % 7));
+            let fix = Record::fix(Timestamp::from_secs(t), position);
+            records.push(Record {
+                speed,
+                driver,
+                ..fix
+            });
+            if n % 50 == 0 {
+                let out = Record::status(Timestamp::from_secs(t + 1)).of_kind(RecordKind::CardOut);
+                records.push(out);
+            }
+        }
+    }
+    records
+}
+
+fn shuffled<T: Clone>(items: &[T], seed: u64) -> Vec<T> {
+    let mut keyed: Vec<(u64, T)> = items
+        .iter()
+        .enumerate()
+        .map(|(i, item)| {
+            (
+                (i as u64 + 1).wrapping_mul(seed | 1).rotate_left(29) ^ seed,
+                item.clone(),
+            )
+        })
+        .collect();
+    keyed.sort_by_key(|(k, _)| k.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    keyed.into_iter().map(|(_, item)| item).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn order_and_repetition_change_nothing(
+        first in prop::collection::vec(leg(), 1..12),
+        second in prop::collection::vec(leg(), 0..6),
+        seed: u64,
+    ) {
+        let world = World::new();
+        let of = |plate: &str, legs: &[_]| -> Vec<(SourceId, Record)> {
+            journey(legs).into_iter().map(|r| (SourceId::from(plate), r)).collect()
+        };
+        let mut records = of("14C1", &first);
+        records.extend(of("14C2", &second));
+        let once = world.evaluate(records.clone());
+        let mut again = records.clone();
+        again.extend(records.iter().step_by(3).cloned());
+        let mixed = world.evaluate(shuffled(&again, seed));
+        prop_assert_eq!(&once.violations, &mixed.violations);
+        prop_assert_eq!(&once.periods, &mixed.periods);
+        prop_assert_eq!(&once.day_rows, &mixed.day_rows);
+        prop_assert_eq!(&once.driver_days, &mixed.driver_days);
+        prop_assert_eq!(mixed.counts.judged, records.len() as u64);
+    }
+
+    #[test]
+    fn restarts_and_batches_change_nothing(
+        legs in prop::collection::vec(leg(), 1..12),
+        every in 1usize..30,
+    ) {
+        let world = World::new();
+        let ctx = world.context();
+        let mut records = journey(&legs);
+        sort(&mut records);
+        let (mut plain, mut broken) = (Outputs::default(), Outputs::default());
+        let mut state = SourceState::new("14C1".into());
+        records.iter().for_each(|r| { step(&mut state, r, &ctx, &mut plain); });
+        finish(&mut state, &ctx, &mut plain);
+        let mut state = SourceState::new("14C1".into());
+        for batch in records.chunks(every) {
+            batch.iter().for_each(|r| { step(&mut state, r, &ctx, &mut broken); });
+            flush(&mut state, &mut broken);
+            let saved = state.to_bytes();
+            prop_assert!(saved.len() <= 2048, "{} bytes", saved.len());
+            state = SourceState::from_bytes(&saved).unwrap();
+        }
+        finish(&mut state, &ctx, &mut broken);
+        prop_assert_eq!(plain.violations, broken.violations);
+        prop_assert_eq!(plain.periods, broken.periods);
+        prop_assert_eq!(plain.day_rows, broken.day_rows);
+    }
+
+    #[test]
+    fn damaged_states_are_refused_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let _ = SourceState::from_bytes(&bytes);
+    }
+}

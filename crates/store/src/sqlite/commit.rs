@@ -1,0 +1,162 @@
+//! One batch of a worker: guard, rows, marks, counters, in one savepoint.
+
+use super::writer::Session;
+use super::{positions, states, violations};
+use crate::batch::{Batch, Claim, Committed, PoisonMessage, Position, Result, StoreError};
+use rusqlite::{Connection, OptionalExtension};
+use waywarden_model::{DayRow, Period, Timestamp};
+
+/// Bytes kept of a message that could not be read.
+const POISON_BYTES: usize = 1 << 20;
+
+pub(super) fn commit(
+    session: &mut Session<'_>,
+    claim: &Claim,
+    expected: Position,
+    next: Position,
+    batch: &Batch,
+) -> Result<Committed> {
+    if next < expected {
+        return Err(StoreError::Failed("a batch must not go back".into()));
+    }
+    states::guard(session.conn, claim, expected, next)?;
+    let mut done = Committed {
+        aside: batch.aside.len() as u64,
+        ..Committed::default()
+    };
+    let late = positions::file(session, &batch.sources, &mut done)?;
+    states::mark(session.conn, claim.partition, &late, batch.now)?;
+    positions::file_aside(session, &batch.aside)?;
+    file_poison(session.conn, claim.partition, &batch.poison, batch.now)?;
+    for period in &batch.periods {
+        file_period(session, period)?;
+    }
+    // Behind the records and periods, since evidence is copied from them.
+    for violation in &batch.violations {
+        violations::upsert(session, violation, batch.now)?;
+    }
+    for row in &batch.day_rows {
+        file_day(session, row)?;
+    }
+    states::save(session, claim.partition, &batch.states, batch.checkpoint)?;
+    file_ticks(session.conn, &batch.ticks)?;
+    states::advance(
+        session.conn,
+        &states::Advance {
+            partition: claim.partition,
+            done: &done,
+            read: batch.records_read,
+            refused: batch.records_refused,
+            registry: batch.registry,
+            log: &batch.log,
+            now: batch.now,
+        },
+    )?;
+    Ok(done)
+}
+
+fn file_poison(
+    conn: &Connection,
+    partition: u32,
+    poison: &[PoisonMessage],
+    now: Timestamp,
+) -> Result<()> {
+    for p in poison {
+        let kept = &p.payload[..p.payload.len().min(POISON_BYTES)];
+        conn.prepare_cached(
+            "INSERT INTO poison (\"partition\", \"offset\", at, why, payload)
+             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+        )?
+        .execute((partition, p.offset, now.millis(), &p.why, kept))?;
+    }
+    Ok(())
+}
+
+/// Marks the subject, and the former one where it changes; a period that says the same marks none.
+fn file_period(session: &mut Session<'_>, p: &Period) -> Result<()> {
+    let source = session.intern(&p.source)?;
+    let conn = session.conn;
+    let subject = p.subject().key();
+    let former: Option<String> = conn
+        .prepare_cached("SELECT subject FROM periods WHERE source = ?1 AND start = ?2")?
+        .query_row((source, p.start.millis()), |r| r.get(0))
+        .optional()?;
+    let changed = conn
+        .prepare_cached(
+            "INSERT INTO periods (source, start, \"end\", open, vehicle, plate, driver, operator,
+                                  break_ms, distance, registry, subject)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+             ON CONFLICT (source, start) DO UPDATE SET \"end\" = excluded.\"end\",
+                 open = excluded.open, vehicle = excluded.vehicle, plate = excluded.plate,
+                 driver = excluded.driver, operator = excluded.operator,
+                 break_ms = excluded.break_ms, distance = excluded.distance,
+                 registry = excluded.registry, subject = excluded.subject
+             WHERE (\"end\", open, vehicle, plate, driver, operator, break_ms, distance, registry)
+                 IS NOT (excluded.\"end\", excluded.open, excluded.vehicle, excluded.plate,
+                         excluded.driver, excluded.operator, excluded.break_ms,
+                         excluded.distance, excluded.registry)",
+        )?
+        .execute((
+            source,
+            p.start.millis(),
+            p.end.millis(),
+            p.open,
+            p.vehicle.as_ref().map(|v| v.as_str()),
+            p.plate.as_ref().map(|v| v.as_str()),
+            p.driver.as_ref().map(|v| v.as_str()),
+            p.operator.as_ref().map(|v| v.as_str()),
+            p.break_ms,
+            p.distance.decimetres(),
+            p.registry,
+            &subject,
+        ))?;
+    if changed == 0 {
+        return Ok(());
+    }
+    let mut dirty =
+        conn.prepare_cached("INSERT OR IGNORE INTO dirty (subject, \"from\") VALUES (?1, ?2)")?;
+    dirty.execute((&subject, p.start.millis()))?;
+    if let Some(former) = former.filter(|f| *f != subject) {
+        dirty.execute((&former, p.start.millis()))?;
+    }
+    Ok(())
+}
+
+fn file_day(session: &mut Session<'_>, d: &DayRow) -> Result<()> {
+    let source = session.intern(&d.source)?;
+    session
+        .conn
+        .prepare_cached(
+            "INSERT OR REPLACE INTO day_rows (source, day, vehicle, plate, operator, records,
+                 valid, invalid, distance, stops, gaps, max_speed)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        )?
+        .execute((
+            source,
+            d.day.0,
+            d.vehicle.as_ref().map(|v| v.as_str()),
+            d.plate.as_ref().map(|v| v.as_str()),
+            d.operator.as_ref().map(|v| v.as_str()),
+            d.records,
+            d.valid,
+            super::rows::to_json(&d.invalid)?,
+            d.distance.decimetres(),
+            d.stops,
+            d.gaps_over_60_s,
+            d.max_speed.centi(),
+        ))?;
+    Ok(())
+}
+
+fn file_ticks(conn: &Connection, ticks: &[(String, Timestamp, Timestamp)]) -> Result<()> {
+    for (gateway, since, now) in ticks {
+        // Every partition carries the ticks; the newest of them counts.
+        conn.prepare_cached(
+            "INSERT INTO ticks (gateway, since, now) VALUES (?1, ?2, ?3)
+             ON CONFLICT (gateway) DO UPDATE SET since = excluded.since, now = excluded.now
+             WHERE excluded.now > now",
+        )?
+        .execute((gateway, since.millis(), now.millis()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! Last fixes, tracks, driving periods and the rows of days.
+
+use super::rows;
+use crate::batch::Result;
+use crate::read::{DayFilter, FiledPosition, Latest, PositionPage};
+use crate::sqlite::rows::{self as filed, DAY_ROW, DRIVER_DAY, PERIOD, RECORD, Reader};
+use crate::sqlite::source_id;
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
+use waywarden_model::{
+    DayRow, DriverDay, DriverId, LocalDay, Period, Plate, SourceId, Timestamp, VehicleId,
+};
+
+pub(super) fn latest(c: &Connection, limit: usize) -> Result<Vec<Latest>> {
+    let mut q = c.prepare_cached(
+        "SELECT s.name, l.time, l.received, l.verdict, l.lat, l.lon, l.speed, l.course, \
+             l.ignition, l.said, l.driver FROM latest l JOIN sources s ON s.id = l.source LIMIT ?",
+    )?;
+    let mut found = q.query([rows(limit)])?;
+    let mut out = Vec::new();
+    while let Some(row) = found.next()? {
+        let mut r = Reader::new(row, 0);
+        out.push(Latest {
+            source: SourceId::new(r.take::<String>()?),
+            time: r.time()?,
+            received: r.time()?,
+            verdict: filed::verdict(r.take()?)?,
+            lat: r.take()?,
+            lon: r.take()?,
+            speed_centi: r.take()?,
+            course_centi: r.take()?,
+            ignition: r.take()?,
+            said: filed::said(r.take()?, r.take::<Option<String>>()?.as_deref())?,
+        });
+    }
+    Ok(out)
+}
+
+pub(super) fn sources(c: &Connection, after: Option<&str>, limit: usize) -> Result<Vec<SourceId>> {
+    let mut q =
+        c.prepare_cached("SELECT name FROM sources WHERE name > ? ORDER BY name LIMIT ?")?;
+    let found = q.query_map((after.unwrap_or(""), rows(limit)), |r| {
+        r.get::<_, String>(0)
+    })?;
+    found.map(|n| Ok(SourceId::new(n?))).collect()
+}
+
+pub(super) fn positions(c: &Connection, page: &PositionPage) -> Result<Vec<FiledPosition>> {
+    let Some(source) = source_id(c, page.source.as_str())? else {
+        return Ok(Vec::new());
+    };
+    let (time, hash) = page.after.map_or((page.from.millis(), i64::MIN), |(t, h)| {
+        (t.millis(), h.cast_signed())
+    });
+    // The first page takes its first key too.
+    let comparison = if page.after.is_some() { ">" } else { ">=" };
+    let sql = format!(
+        "SELECT time, hash, received, verdict, {RECORD} FROM positions WHERE source = ? \
+         AND (time, hash) {comparison} (?, ?) AND time < ? ORDER BY time, hash LIMIT ?"
+    );
+    let mut q = c.prepare_cached(&sql)?;
+    let mut found = q.query((source, time, hash, page.to.millis(), rows(page.limit)))?;
+    let mut out = Vec::new();
+    while let Some(row) = found.next()? {
+        let time = Timestamp::from_millis(row.get(0)?);
+        out.push(FiledPosition {
+            source: page.source.clone(),
+            record: filed::record(row, time, 4)?,
+            received: Timestamp::from_millis(row.get(2)?),
+            hash: row.get::<_, i64>(1)?.cast_unsigned(),
+            verdict: filed::verdict(row.get(3)?)?,
+        });
+    }
+    Ok(out)
+}
+
+pub(super) fn day_rows(
+    c: &Connection,
+    f: &DayFilter,
+    after: Option<&(LocalDay, SourceId)>,
+    limit: usize,
+) -> Result<Vec<DayRow>> {
+    let mut clause = String::from("d.day BETWEEN ? AND ?");
+    let mut values: Vec<Value> = vec![i64::from(f.from.0).into(), i64::from(f.to.0).into()];
+    if let Some(v) = &f.vehicle {
+        clause.push_str(" AND (d.vehicle = ? OR d.plate = ?)");
+        values.push(v.clone().into());
+        values.push(Plate::new(v).as_str().to_owned().into());
+    }
+    if let Some(o) = &f.operator {
+        clause.push_str(" AND d.operator = ?");
+        values.push(o.as_str().to_owned().into());
+    }
+    if let Some((day, source)) = after {
+        clause.push_str(" AND (d.day, s.name) > (?, ?)");
+        values.push(i64::from(day.0).into());
+        values.push(source.as_str().to_owned().into());
+    }
+    values.push(rows(limit).into());
+    let sql = format!(
+        "SELECT {DAY_ROW} FROM day_rows d JOIN sources s ON s.id = d.source WHERE {clause} \
+         ORDER BY d.day, s.name LIMIT ?"
+    );
+    let mut q = c.prepare_cached(&sql)?;
+    let mut found = q.query(params_from_iter(values))?;
+    let mut out = Vec::new();
+    while let Some(row) = found.next()? {
+        out.push(filed::day_row(row)?);
+    }
+    Ok(out)
+}
+
+pub(super) fn driver_days(
+    c: &Connection,
+    f: &DayFilter,
+    after: Option<&(LocalDay, DriverId)>,
+    limit: usize,
+) -> Result<Vec<DriverDay>> {
+    let mut clause = String::from("day BETWEEN ? AND ?");
+    let mut values: Vec<Value> = vec![i64::from(f.from.0).into(), i64::from(f.to.0).into()];
+    if let Some(d) = &f.driver {
+        clause.push_str(" AND driver = ?");
+        values.push(d.as_str().to_owned().into());
+    }
+    if let Some((day, driver)) = after {
+        clause.push_str(" AND (day, driver) > (?, ?)");
+        values.push(i64::from(day.0).into());
+        values.push(driver.as_str().to_owned().into());
+    }
+    values.push(rows(limit).into());
+    let sql = format!(
+        "SELECT {DRIVER_DAY} FROM driver_days WHERE {clause} \
+         ORDER BY day, driver LIMIT ?"
+    );
+    let mut q = c.prepare_cached(&sql)?;
+    let mut found = q.query(params_from_iter(values))?;
+    let mut out = Vec::new();
+    while let Some(row) = found.next()? {
+        out.push(filed::driver_day(row)?);
+    }
+    Ok(out)
+}
+
+pub(super) fn periods(
+    c: &Connection,
+    vehicle: &VehicleId,
+    from: Timestamp,
+    to: Timestamp,
+    limit: usize,
+) -> Result<Vec<Period>> {
+    let mut q = c.prepare_cached(&format!(
+        "SELECT {PERIOD} FROM periods p JOIN sources s ON s.id = p.source \
+             WHERE p.vehicle = ? AND p.start <= ? AND p.\"end\" >= ? ORDER BY p.start LIMIT ?"
+    ))?;
+    let mut found = q.query((vehicle.as_str(), to.millis(), from.millis(), rows(limit)))?;
+    let mut out = Vec::new();
+    while let Some(row) = found.next()? {
+        out.push(filed::period(row)?);
+    }
+    Ok(out)
+}

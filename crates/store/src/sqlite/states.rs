@@ -1,0 +1,213 @@
+//! Partitions, their claims and guard, and the saved states of sources.
+
+use super::writer::Session;
+use crate::batch::{Claim, Committed, Counters, Position, Result, SavedState, StoreError};
+use rusqlite::{Connection, OptionalExtension};
+use waywarden_model::{SourceId, Timestamp};
+
+/// Raises the epoch: whatever the former owner still sends is refused by [`guard`].
+pub(super) fn claim(conn: &Connection, partition: u32, worker: &str) -> Result<Claim> {
+    let claim = conn
+        .prepare_cached(
+            "INSERT INTO partitions (\"partition\", epoch, position, worker, registry, checkpoint)
+             VALUES (?1, 1, 0, ?2, 0, 0)
+             ON CONFLICT (\"partition\") DO UPDATE SET epoch = epoch + 1, worker = excluded.worker
+             RETURNING epoch, position, log, registry",
+        )?
+        .query_row((partition, worker), |r| {
+            Ok(Claim {
+                partition,
+                epoch: r.get(0)?,
+                position: r.get(1)?,
+                log: r.get(2)?,
+                registry: r.get(3)?,
+            })
+        })?;
+    Ok(claim)
+}
+
+/// The first statement of every transaction of a worker: one row must match.
+pub(super) fn guard(
+    conn: &Connection,
+    claim: &Claim,
+    expected: Position,
+    next: Position,
+) -> Result<()> {
+    let matched = conn
+        .prepare_cached(
+            "UPDATE partitions SET position = ?4
+             WHERE \"partition\" = ?1 AND epoch = ?2 AND position = ?3",
+        )?
+        .execute((claim.partition, claim.epoch, expected, next))?;
+    if matched == 1 {
+        return Ok(());
+    }
+    let (epoch, position) = stand(conn, claim.partition)?;
+    if epoch == claim.epoch {
+        return Err(StoreError::PositionMoved {
+            partition: claim.partition,
+            expected,
+            on_file: position,
+        });
+    }
+    Err(superseded(claim))
+}
+
+/// The guard of work that leaves the position where it is.
+pub(super) fn guard_epoch(conn: &Connection, claim: &Claim) -> Result<()> {
+    let (epoch, _) = stand(conn, claim.partition)?;
+    if epoch == claim.epoch {
+        Ok(())
+    } else {
+        Err(superseded(claim))
+    }
+}
+
+fn superseded(claim: &Claim) -> StoreError {
+    StoreError::Superseded {
+        partition: claim.partition,
+    }
+}
+
+fn stand(conn: &Connection, partition: u32) -> Result<(u64, Position)> {
+    conn.prepare_cached("SELECT epoch, position FROM partitions WHERE \"partition\" = ?1")?
+        .query_row([partition], |r| Ok((r.get(0)?, r.get(1)?)))
+        .optional()?
+        .ok_or_else(|| no_partition(partition))
+}
+
+fn no_partition(partition: u32) -> StoreError {
+    StoreError::NotFound {
+        what: "partition",
+        id: partition.to_string(),
+    }
+}
+
+pub(super) fn load(conn: &Connection, partition: u32) -> Result<(Position, Vec<SavedState>)> {
+    let checkpoint = conn
+        .prepare_cached("SELECT checkpoint FROM partitions WHERE \"partition\" = ?1")?
+        .query_row([partition], |r| r.get(0))
+        .optional()?
+        .ok_or_else(|| no_partition(partition))?;
+    let mut stmt = conn.prepare_cached(
+        "SELECT s.name, t.position, t.engine, t.bytes
+         FROM states t JOIN sources s ON s.id = t.source
+         WHERE t.\"partition\" = ?1 ORDER BY s.name",
+    )?;
+    let states = stmt
+        .query_map([partition], |r| {
+            Ok(SavedState {
+                source: SourceId::new(r.get::<_, String>(0)?),
+                position: r.get(1)?,
+                engine: r.get(2)?,
+                bytes: r.get(3)?,
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok((checkpoint, states))
+}
+
+pub(super) fn save(
+    session: &mut Session<'_>,
+    partition: u32,
+    states: &[SavedState],
+    checkpoint: Option<Position>,
+) -> Result<()> {
+    for state in states {
+        let source = session.intern(&state.source)?;
+        session
+            .conn
+            .prepare_cached(
+                "INSERT INTO states (source, \"partition\", position, engine, bytes)
+                 VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (source) DO UPDATE SET \"partition\" = excluded.\"partition\",
+                     position = excluded.position, engine = excluded.engine,
+                     bytes = excluded.bytes",
+            )?
+            .execute((
+                source,
+                partition,
+                state.position,
+                state.engine,
+                &state.bytes,
+            ))?;
+    }
+    if let Some(checkpoint) = checkpoint {
+        session
+            .conn
+            .prepare_cached("UPDATE partitions SET checkpoint = ?2 WHERE \"partition\" = ?1")?
+            .execute((partition, checkpoint))?;
+    }
+    Ok(())
+}
+
+/// Marks a source for rebuilding; the smaller instant stays.
+pub(super) fn mark(
+    conn: &Connection,
+    partition: u32,
+    late: &[(i64, Timestamp)],
+    now: Timestamp,
+) -> Result<()> {
+    let mut stmt = conn.prepare_cached(
+        "INSERT INTO marks (source, \"partition\", \"from\", created, updated)
+         VALUES (?1, ?2, ?3, ?4, ?4)
+         ON CONFLICT (source) DO UPDATE SET \"partition\" = excluded.\"partition\",
+             \"from\" = min(\"from\", excluded.\"from\"), updated = excluded.updated",
+    )?;
+    for (source, from) in late {
+        stmt.execute((source, partition, from.millis(), now.millis()))?;
+    }
+    Ok(())
+}
+
+pub(super) struct Advance<'a> {
+    pub partition: u32,
+    pub done: &'a Committed,
+    pub read: u64,
+    pub refused: u64,
+    pub registry: u32,
+    pub log: &'a str,
+    pub now: Timestamp,
+}
+
+/// Counters move with the position, in its transaction.
+pub(super) fn advance(conn: &Connection, a: &Advance<'_>) -> Result<()> {
+    conn.prepare_cached(
+        "UPDATE partitions SET \"read\" = \"read\" + ?2, filed = filed + ?3,
+             repeated = repeated + ?4, aside = aside + ?5, refused = refused + ?6,
+             late = late + ?7, registry = ?8, log = ?9, updated = ?10
+         WHERE \"partition\" = ?1",
+    )?
+    .execute((
+        a.partition,
+        a.read,
+        a.done.filed,
+        a.done.repeated,
+        a.done.aside,
+        a.refused,
+        a.done.late,
+        a.registry,
+        a.log,
+        a.now.millis(),
+    ))?;
+    Ok(())
+}
+
+pub(super) fn counters(conn: &Connection, partition: u32) -> Result<Counters> {
+    conn.prepare_cached(
+        "SELECT \"read\", filed, repeated, aside, refused, late
+         FROM partitions WHERE \"partition\" = ?1",
+    )?
+    .query_row([partition], |r| {
+        Ok(Counters {
+            read: r.get(0)?,
+            filed: r.get(1)?,
+            repeated: r.get(2)?,
+            aside: r.get(3)?,
+            refused: r.get(4)?,
+            late: r.get(5)?,
+        })
+    })
+    .optional()?
+    .ok_or_else(|| no_partition(partition))
+}

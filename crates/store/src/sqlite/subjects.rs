@@ -1,0 +1,164 @@
+//! The subject stage: dirty subjects are judged again from their periods, and the difference filed.
+
+use super::evidence::counts_driving;
+use super::rows::{self, PERIOD};
+use super::states;
+use super::violations::{self, Standing};
+use super::writer::Session;
+use crate::batch::{Claim, Judged, Result, StoreError, SubjectJudge};
+use rusqlite::Connection;
+use std::collections::BTreeSet;
+use waywarden_model::hash::partition_of_subject;
+use waywarden_model::{
+    DriverDay, DriverId, Period, Subject, TimeZone, Timestamp, Violation, ViolationId,
+};
+
+/// Times that a judge may ask for an earlier window before it is given everything.
+const WIDENED: usize = 32;
+
+/// What a call of the stage covers.
+pub(super) struct Stage {
+    pub claim: Claim,
+    pub partitions: u32,
+    pub limit: usize,
+    pub now: Timestamp,
+    pub zone: TimeZone,
+}
+
+/// Gives how many subjects were judged.
+pub(super) fn judge(
+    session: &mut Session<'_>,
+    stage: &Stage,
+    judge: &dyn SubjectJudge,
+) -> Result<usize> {
+    states::guard_epoch(session.conn, &stage.claim)?;
+    let dirty = take(session.conn, stage)?;
+    for (subject, from) in &dirty {
+        session
+            .conn
+            .prepare_cached("DELETE FROM dirty WHERE subject = ?1")?
+            .execute([subject.key()])?;
+        let judged = judge_one(session.conn, subject, *from, judge)?;
+        file(session, subject, &judged, stage)?;
+    }
+    Ok(dirty.len())
+}
+
+/// The subjects that have waited longest, with the earliest instant of their marks.
+fn take(conn: &Connection, stage: &Stage) -> Result<Vec<(Subject, Timestamp)>> {
+    let mut stmt = conn.prepare_cached(
+        "SELECT subject, min(\"from\") FROM dirty GROUP BY subject ORDER BY min(seq)",
+    )?;
+    let mut rows = stmt.query([])?;
+    let mut taken = Vec::new();
+    while taken.len() < stage.limit
+        && let Some(row) = rows.next()?
+    {
+        let key = row.get_ref(0)?.as_str().unwrap_or_default();
+        let subject = Subject::from_key(key).ok_or_else(|| rows::corrupt("subject"))?;
+        if partition_of_subject(&subject, stage.partitions) == stage.claim.partition {
+            taken.push((subject, Timestamp::from_millis(row.get(1)?)));
+        }
+    }
+    Ok(taken)
+}
+
+fn judge_one(
+    conn: &Connection,
+    subject: &Subject,
+    from: Timestamp,
+    judge: &dyn SubjectJudge,
+) -> Result<Judged> {
+    let mut window = judge.window_start(from).min(from);
+    for _ in 0..WIDENED {
+        let judged = judge.judge(subject, window, &periods(conn, subject, window)?);
+        match judged.need_from {
+            Some(earlier) if earlier < window => window = earlier,
+            _ => return Ok(judged),
+        }
+    }
+    let all = Timestamp::MIN;
+    Ok(judge.judge(subject, all, &periods(conn, subject, all)?))
+}
+
+fn periods(conn: &Connection, subject: &Subject, window: Timestamp) -> Result<Vec<Period>> {
+    let mut stmt = conn.prepare_cached(&format!(
+        "SELECT {PERIOD} FROM periods p JOIN sources s ON s.id = p.source
+         WHERE p.subject = ?1 AND p.start >= ?2 ORDER BY p.start, s.name"
+    ))?;
+    let mut rows = stmt.query((subject.key(), window.millis()))?;
+    let mut periods = Vec::new();
+    while let Some(row) = rows.next()? {
+        periods.push(rows::period(row)?);
+    }
+    Ok(periods)
+}
+
+/// The difference between what is judged and what is on file from `settled_from` on.
+fn file(
+    session: &mut Session<'_>,
+    subject: &Subject,
+    judged: &Judged,
+    stage: &Stage,
+) -> Result<()> {
+    let stated: Vec<&Violation> = judged
+        .violations
+        .iter()
+        .filter(|v| v.start >= judged.settled_from)
+        .collect();
+    if let Some(v) = stated
+        .iter()
+        .find(|v| v.subject != *subject || !counts_driving(v.kind))
+    {
+        return Err(StoreError::Failed(format!(
+            "the subject stage stated a violation of another owner ({})",
+            v.kind.name()
+        )));
+    }
+    let mut ids: BTreeSet<ViolationId> = BTreeSet::new();
+    for v in &stated {
+        ids.insert(v.id());
+        violations::upsert(session, v, stage.now)?;
+    }
+    for old in violations::standing(session.conn, subject, judged.settled_from)? {
+        if counts_driving(old.kind) && !ids.contains(&old.file.id) {
+            let successor = successor(&old, &stated);
+            violations::withdraw(session.conn, old.file.id, successor, stage.now)?;
+        }
+    }
+    if let Subject::Driver(driver) = subject {
+        file_days(session.conn, driver, judged, &stage.zone)?;
+    }
+    Ok(())
+}
+
+/// Of the same kind, the one with the greatest overlap in time; of equals the earliest.
+fn successor(old: &Standing, stated: &[&Violation]) -> Option<ViolationId> {
+    let overlap = |v: &Violation| v.end.min(old.end).since(v.start.max(old.start));
+    stated
+        .iter()
+        .filter(|v| v.kind == old.kind && overlap(v) > 0)
+        .max_by_key(|v| (overlap(v), std::cmp::Reverse(v.start)))
+        .map(|v| v.id())
+}
+
+fn file_days(conn: &Connection, driver: &DriverId, judged: &Judged, zone: &TimeZone) -> Result<()> {
+    let first = zone.day_of(judged.settled_from);
+    conn.prepare_cached("DELETE FROM driver_days WHERE driver = ?1 AND day >= ?2")?
+        .execute((driver.as_str(), first.0))?;
+    let mut insert = conn.prepare_cached(
+        "INSERT INTO driver_days (driver, day, driving_ms, distance, periods)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
+    let settled = |d: &&DriverDay| d.day >= first && d.driver == *driver;
+    for d in judged.driver_days.iter().filter(settled) {
+        insert.execute((
+            d.driver.as_str(),
+            d.day.0,
+            d.driving_ms,
+            d.distance.decimetres(),
+            d.periods,
+        ))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,245 @@
+//! Promises of the tables that the traits do not show: exact values, evidence, crashes.
+
+#![allow(clippy::unwrap_used)] // in a test what fails to unwrap has failed
+
+use super::rows::{self, Binder, RECORD, RECORD_COLUMNS, bind_record};
+use super::{Options, SqliteStore, evidence};
+use crate::batch::{Batch, FiledFrame, FiledRecord, SourceRecords, StoreError, WorkerStore};
+use proptest::prelude::*;
+use rusqlite::Connection;
+use waywarden_model::{
+    Alarms, Course, Details, DriverSaid, Figures, Kind, Position, ProfileId, Protocol, Record,
+    RecordKind, Span, Speed, Subject, Timestamp, Verdict, Violation,
+};
+
+fn any_record() -> impl Strategy<Value = Record> {
+    let place = prop::option::of((-90.0..=90.0f64, -180.0..=180.0f64));
+    let said = prop_oneof![
+        Just(DriverSaid::NotSaid),
+        Just(DriverSaid::Nobody),
+        ".{0,12}".prop_map(|s| DriverSaid::Card(s.as_str().into())),
+        ".{0,12}".prop_map(|s| DriverSaid::Licence(s.as_str().into())),
+    ];
+    let first = (
+        any::<i64>(),
+        0..4u8,
+        place,
+        any::<bool>(),
+        any::<Option<i32>>(),
+    );
+    let motion = (
+        any::<Option<i32>>(),
+        any::<Option<u16>>(),
+        any::<Option<u8>>(),
+    );
+    let flags = any::<(Option<bool>, Option<bool>, Option<bool>, bool)>();
+    let last = (any::<Option<u64>>(), said, any::<u64>());
+    let details = (
+        any::<Option<u32>>(),
+        any::<Option<i32>>(),
+        any::<Option<u64>>(),
+        any::<Option<u32>>(),
+        prop::option::of(".{0,17}"),
+    );
+    (first, motion, flags, last, details).prop_map(|(a, m, f, l, d)| Record {
+        time: Timestamp::from_millis(a.0),
+        kind: RecordKind::from_u8(a.1).unwrap(),
+        position: a.2.and_then(|(lat, lon)| Position::new(lat, lon)),
+        valid: a.3,
+        altitude_dm: a.4,
+        speed: m.0.map(Speed::from_centi),
+        course: m.1.map(Course::from_centi),
+        satellites: m.2,
+        ignition: f.0,
+        motion: f.1,
+        door: f.2,
+        odometer_m: l.0,
+        driver: l.1,
+        alarms: Alarms::from_bits(l.2),
+        stored: f.3,
+        details: Details {
+            external_voltage_mv: d.0,
+            fuel_centi: d.1,
+            engine_ms: d.2,
+            event: d.3,
+            vin: d.4.map(Into::into),
+        },
+    })
+}
+
+fn table() -> Connection {
+    let conn = Connection::open_in_memory().unwrap();
+    conn.execute_batch(include_str!("schema/V1__initial.sql"))
+        .unwrap();
+    conn
+}
+
+fn through_the_table(conn: &Connection, record: &Record) -> Record {
+    conn.execute("DELETE FROM positions", []).unwrap();
+    let values = ["?"; 6 + RECORD_COLUMNS].join(",");
+    let sql = format!(
+        "INSERT INTO positions (source, time, hash, received, verdict, frame, {RECORD})
+         VALUES ({values})"
+    );
+    let mut stmt = conn.prepare_cached(&sql).unwrap();
+    let mut b = Binder::new(&mut stmt);
+    for n in [1, record.time.millis(), 3, 4, 0, 6] {
+        b.put(n).unwrap();
+    }
+    bind_record(&mut b, record).unwrap();
+    b.execute().unwrap();
+    let mut stmt = conn
+        .prepare_cached(&format!("SELECT time, {RECORD} FROM positions"))
+        .unwrap();
+    let mut found = stmt.query([]).unwrap();
+    let row = found.next().unwrap().unwrap();
+    rows::record(row, Timestamp::from_millis(row.get(0).unwrap()), 1).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn a_record_comes_back_bit_for_bit(record in any_record()) {
+        let conn = table();
+        let back = through_the_table(&conn, &record);
+        let bits = |r: &Record| r.position.map(|p| (p.lat().to_bits(), p.lon().to_bits()));
+        prop_assert_eq!(bits(&back), bits(&record));
+        prop_assert_eq!(back, record);
+    }
+}
+
+fn fix(second: i64) -> FiledRecord {
+    let record = Record::fix(
+        Timestamp::from_secs(second),
+        Position::new(20.95, 107.07).unwrap(),
+    );
+    FiledRecord {
+        hash: waywarden_model::hash::content_hash(&record),
+        received: Timestamp::from_secs(second),
+        verdict: Verdict::Valid,
+        frame: 0,
+        record,
+    }
+}
+
+fn batch(seconds: std::ops::Range<i64>) -> Batch {
+    Batch {
+        records_read: seconds.clone().count() as u64,
+        sources: vec![SourceRecords {
+            source: "12076463279".into(),
+            frames: vec![FiledFrame {
+                protocol: Protocol::Jt808,
+                received: Timestamp::from_secs(9),
+                raw: vec![0x7E, 0x01, 0x7E],
+            }],
+            newer: seconds.map(fix).collect(),
+            older: vec![],
+        }],
+        ..Batch::default()
+    }
+}
+
+fn episode() -> Violation {
+    let source: waywarden_model::SourceId = "12076463279".into();
+    Violation {
+        kind: Kind::Overspeed,
+        rule: None,
+        subject: Subject::Source(source.clone()),
+        vehicle: Some("v1".into()),
+        plate: None,
+        driver: None,
+        operator: None,
+        start: Timestamp::from_secs(10),
+        end: Timestamp::from_secs(20),
+        open: false,
+        band: None,
+        limit: Some(Speed::from_kmh(60)),
+        limit_source: None,
+        max_excess: None,
+        distance: None,
+        duration_ms: 10_000,
+        limit_ms: None,
+        profile: ProfileId {
+            name: "vn".into(),
+            version: 1,
+        },
+        registry: 0,
+        figures: Figures {
+            at: Some((20.950_000_000_000_003, 107.07)),
+            ..Figures::default()
+        },
+        spans: vec![Span {
+            source,
+            from: Timestamp::from_secs(10),
+            to: Timestamp::from_secs(20),
+            every: true,
+        }],
+    }
+}
+
+#[tokio::test]
+async fn evidence_holds_records_and_frames_and_shows_tampering() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.db");
+    let store = SqliteStore::open(&path, Options::default()).unwrap();
+    let claim = store.claim(0, "w").await.unwrap();
+    let mut b = batch(0..30);
+    b.violations.push(episode());
+    store.commit(&claim, 0, 1, b).await.unwrap();
+    let id = episode().id();
+    let (revision, json) = store
+        .read(move |c| evidence::load(c, id))
+        .await
+        .unwrap()
+        .unwrap();
+    let body: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(revision, 1);
+    assert_eq!(body["records"].as_array().unwrap().len(), 11);
+    assert_eq!(body["frames"][0]["raw_hex"], "7e017e");
+    let filed = store
+        .read(|c| {
+            let sql = format!("SELECT {} FROM violations", rows::VIOLATION);
+            let mut stmt = c.prepare(&sql)?;
+            let mut found = stmt.query([])?;
+            rows::violation(found.next()?.expect("one is on file"), 0)
+        })
+        .await
+        .unwrap();
+    assert_eq!(filed, episode());
+    let forged = zstd::bulk::compress(b"{}", 1).unwrap();
+    Connection::open(&path)
+        .unwrap()
+        .execute("UPDATE evidence SET body = ?1", [forged])
+        .unwrap();
+    let read = store.read(move |c| evidence::load(c, id)).await;
+    assert!(matches!(read, Err(StoreError::Corrupt(_))));
+}
+
+#[tokio::test]
+async fn a_failed_write_leaves_nothing_and_spares_its_neighbours() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&dir.path().join("store.db"), Options::default()).unwrap();
+    let claim = store.claim(0, "w").await.unwrap();
+    let broken = store.write(|s| {
+        s.intern(&"12076463279".into())?;
+        Err::<(), _>(StoreError::Failed("on purpose".into()))
+    });
+    let panics = store.write(|_| -> crate::Result<()> { panic!("on purpose") });
+    let sound = store.commit(&claim, 0, 1, batch(0..5));
+    let (broken, panics, sound) = tokio::join!(broken, panics, sound);
+    assert!(broken.is_err() && panics.is_err());
+    assert_eq!(sound.unwrap().filed, 5);
+    // The number of the source was not kept from the write that fell.
+    let joined: i64 = store
+        .read(|c| {
+            Ok(c.query_row(
+                "SELECT count(*) FROM positions p JOIN sources s ON s.id = p.source",
+                [],
+                |r| r.get(0),
+            )?)
+        })
+        .await
+        .unwrap();
+    assert_eq!(joined, 5);
+}

@@ -1,0 +1,460 @@
+//! The contract of the store, written against its traits: every backend passes the same.
+
+// Helpers outside the tests' functions fail the test all the same.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+use waywarden_model::hash::{content_hash, partition_of_subject};
+use waywarden_model::{
+    Distance, DriverDay, Figures, Kind, LocalDay, Period, Position, ProfileId, Protocol, Record,
+    Span, Speed, Subject, Timestamp, Verdict, Violation,
+};
+use waywarden_store::{
+    AdminStore, Batch, Claim, Committed, FiledFrame, FiledRecord, Judged, Options, RegisterChange,
+    Role, SavedState, SourceRecords, SqliteStore, StoreError, SubjectJudge, Token, WorkerStore,
+};
+
+struct Fixture {
+    store: SqliteStore,
+    dir: tempfile::TempDir,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&dir.path().join("store.db"), Options::default()).unwrap();
+        Self { store, dir }
+    }
+
+    /// A figure from the file, by a connection of its own.
+    fn count(&self, sql: &str) -> i64 {
+        count(&self.dir.path().join("store.db"), sql)
+    }
+}
+
+fn count(path: &std::path::Path, sql: &str) -> i64 {
+    rusqlite::Connection::open(path)
+        .unwrap()
+        .query_row(sql, [], |r| r.get(0))
+        .unwrap()
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_secs(1_773_104_400 + second)
+}
+
+fn filed(second: i64, kmh: i32) -> FiledRecord {
+    let place = Position::new(20.95 + 0.0001 * second as f64, 107.07).unwrap();
+    let mut record = Record::fix(at(second), place);
+    record.speed = Some(Speed::from_kmh(kmh));
+    FiledRecord {
+        hash: content_hash(&record),
+        received: at(second + 1),
+        verdict: Verdict::Valid,
+        frame: 0,
+        record,
+    }
+}
+
+fn records(newer: Vec<FiledRecord>, older: Vec<FiledRecord>) -> SourceRecords {
+    SourceRecords {
+        source: "352093081429150".into(),
+        frames: vec![FiledFrame {
+            protocol: Protocol::Teltonika,
+            received: at(1),
+            raw: vec![0xCA, 0xFE],
+        }],
+        newer,
+        older,
+    }
+}
+
+fn batch(sources: Vec<SourceRecords>) -> Batch {
+    let read = sources
+        .iter()
+        .map(|s| s.newer.len() + s.older.len())
+        .sum::<usize>();
+    Batch {
+        records_read: read as u64,
+        sources,
+        log: "log-1".into(),
+        now: at(1000),
+        ..Batch::default()
+    }
+}
+
+fn overspeed(end: i64, open: bool) -> Violation {
+    let source: waywarden_model::SourceId = "352093081429150".into();
+    Violation {
+        kind: Kind::Overspeed,
+        rule: None,
+        subject: Subject::Source(source.clone()),
+        vehicle: None,
+        plate: None,
+        driver: None,
+        operator: None,
+        start: at(0),
+        end: at(end),
+        open,
+        band: None,
+        limit: Some(Speed::from_kmh(60)),
+        limit_source: None,
+        max_excess: None,
+        distance: None,
+        duration_ms: end * 1000,
+        limit_ms: None,
+        profile: ProfileId {
+            name: "vn".into(),
+            version: 1,
+        },
+        registry: 1,
+        figures: Figures::default(),
+        spans: vec![Span {
+            source,
+            from: at(0),
+            to: at(end),
+            every: true,
+        }],
+    }
+}
+
+fn period(start: i64, end: i64, driver: &str) -> Period {
+    Period {
+        source: "352093081429150".into(),
+        start: at(start),
+        end: at(end),
+        open: false,
+        vehicle: None,
+        plate: None,
+        driver: Some(driver.into()),
+        operator: None,
+        break_ms: 900_000,
+        distance: Distance::from_metres(end - start),
+        registry: 1,
+    }
+}
+
+/// States one violation a period, beginning where the period begins.
+struct OnePerPeriod;
+
+impl SubjectJudge for OnePerPeriod {
+    fn window_start(&self, from: Timestamp) -> Timestamp {
+        from
+    }
+
+    fn judge(&self, subject: &Subject, window: Timestamp, periods: &[Period]) -> Judged {
+        // Asks once for everything, so that widening is exercised.
+        if window > at(-100) {
+            return Judged {
+                need_from: Some(at(-100)),
+                ..Judged::default()
+            };
+        }
+        let Subject::Driver(driver) = subject else {
+            return Judged::default();
+        };
+        Judged {
+            need_from: None,
+            settled_from: at(-100),
+            violations: periods
+                .iter()
+                .map(|p| Violation {
+                    kind: Kind::ContinuousDriving,
+                    subject: subject.clone(),
+                    start: p.start,
+                    end: p.end,
+                    open: false,
+                    duration_ms: p.duration_ms(),
+                    ..overspeed(0, false)
+                })
+                .collect(),
+            driver_days: vec![DriverDay {
+                driver: driver.clone(),
+                day: LocalDay(20_522),
+                driving_ms: periods.iter().map(Period::duration_ms).sum(),
+                distance: Distance::ZERO,
+                periods: u32::try_from(periods.len()).unwrap(),
+            }],
+        }
+    }
+}
+
+async fn judge(f: &Fixture, claim: &Claim) -> usize {
+    f.store
+        .judge_subjects(claim, 1, 100, at(2000), Arc::new(OnePerPeriod))
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn repeats_are_one_row_and_two_records_of_an_instant_are_two() {
+    let f = Fixture::new();
+    let claim = f.store.claim(0, "w").await.unwrap();
+    let first = batch(vec![records(vec![filed(0, 50), filed(10, 51)], vec![])]);
+    let done = f.store.commit(&claim, 0, 1, first).await.unwrap();
+    assert_eq!((done.filed, done.late), (2, 0));
+    for n in 1..=20 {
+        let again = batch(vec![records(vec![], vec![filed(0, 50)])]);
+        let done = f.store.commit(&claim, n, n + 1, again).await.unwrap();
+        assert_eq!((done.filed, done.repeated), (0, 1));
+    }
+    assert_eq!(f.count("SELECT count(*) FROM marks"), 0);
+    assert_eq!(
+        f.count("SELECT count(*) FROM frames"),
+        1,
+        "repeats file no frame"
+    );
+    let other = batch(vec![records(vec![], vec![filed(0, 70)])]);
+    let done = f.store.commit(&claim, 21, 22, other).await.unwrap();
+    assert_eq!((done.filed, done.late), (1, 1));
+    assert_eq!(f.count("SELECT count(*) FROM positions"), 3);
+    let from = f.count("SELECT \"from\" FROM marks");
+    assert_eq!(from, at(0).millis());
+    let c = f.store.counters(0).await.unwrap();
+    assert_eq!(c.read, c.filed + c.repeated + c.aside + c.refused);
+    assert_eq!((c.filed, c.repeated, c.late), (3, 20, 1));
+}
+
+#[tokio::test]
+async fn a_newer_row_that_is_on_file_does_no_harm() {
+    let f = Fixture::new();
+    let claim = f.store.claim(0, "w").await.unwrap();
+    let one = batch(vec![records(vec![filed(5, 50)], vec![])]);
+    f.store.commit(&claim, 0, 1, one).await.unwrap();
+    let all = batch(vec![records(
+        (0..100).map(|s| filed(s, 50)).collect(),
+        vec![],
+    )]);
+    let done = f.store.commit(&claim, 1, 2, all).await.unwrap();
+    assert_eq!((done.filed, done.repeated), (99, 1));
+    assert_eq!(f.count("SELECT count(*) FROM positions"), 100);
+}
+
+#[tokio::test]
+async fn the_guard_refuses_replays_and_former_owners() {
+    let f = Fixture::new();
+    let old = f.store.claim(3, "a").await.unwrap();
+    let one = || batch(vec![records(vec![filed(0, 50)], vec![])]);
+    f.store.commit(&old, 0, 1, one()).await.unwrap();
+    let replay = f.store.commit(&old, 0, 1, one()).await;
+    assert!(matches!(
+        replay,
+        Err(StoreError::PositionMoved { on_file: 1, .. })
+    ));
+    let new = f.store.claim(3, "b").await.unwrap();
+    assert_eq!((new.epoch, new.position), (2, 1));
+    assert_eq!(new.log.as_deref(), Some("log-1"));
+    let late = f.store.commit(&old, 1, 2, one()).await;
+    assert!(matches!(late, Err(StoreError::Superseded { partition: 3 })));
+    let judged = f
+        .store
+        .judge_subjects(&old, 1, 10, at(0), Arc::new(OnePerPeriod))
+        .await;
+    assert!(matches!(judged, Err(StoreError::Superseded { .. })));
+    assert_eq!(f.store.counters(3).await.unwrap().read, 1);
+}
+
+#[tokio::test]
+async fn a_violation_opens_grows_closes_and_is_amended() {
+    let f = Fixture::new();
+    let claim = f.store.claim(0, "w").await.unwrap();
+    let steps = [
+        (overspeed(10, true), 1, 1, 0),
+        (overspeed(20, true), 1, 1, 0),
+        (overspeed(30, false), 2, 2, 1),
+        (overspeed(30, false), 2, 2, 1),
+        (overspeed(25, false), 3, 3, 2),
+    ];
+    for (n, (violation, revision, changes, frozen)) in steps.into_iter().enumerate() {
+        let n = n as u64;
+        let newer = vec![filed(10 * n as i64, 80)];
+        let mut b = batch(vec![records(newer, vec![])]);
+        b.violations.push(violation);
+        f.store.commit(&claim, n, n + 1, b).await.unwrap();
+        assert_eq!(
+            f.count("SELECT revision FROM violations"),
+            revision,
+            "step {n}"
+        );
+        assert_eq!(f.count("SELECT count(*) FROM changes"), changes, "step {n}");
+        assert_eq!(f.count("SELECT count(*) FROM evidence"), frozen, "step {n}");
+    }
+}
+
+#[tokio::test]
+async fn subjects_are_judged_and_the_difference_filed() {
+    let f = Fixture::new();
+    let claim = f.store.claim(0, "w").await.unwrap();
+    let mut b = batch(vec![]);
+    b.periods = vec![period(0, 600, "L1"), period(1000, 1600, "L1")];
+    f.store.commit(&claim, 0, 1, b.clone()).await.unwrap();
+    assert_eq!(judge(&f, &claim).await, 1);
+    assert_eq!(judge(&f, &claim).await, 0, "marks are deleted");
+    let standing = "SELECT count(*) FROM violations WHERE status = 'new' AND subject = 'driver:";
+    assert_eq!(f.count(&format!("{standing}L1'")), 2);
+    // The same periods again mark nobody.
+    f.store.commit(&claim, 1, 2, b.clone()).await.unwrap();
+    assert_eq!(judge(&f, &claim).await, 0);
+    // Another driver had the second one: both are judged again.
+    b.periods = vec![period(1000, 1600, "L2")];
+    f.store.commit(&claim, 2, 3, b).await.unwrap();
+    assert_eq!(judge(&f, &claim).await, 2);
+    assert_eq!(f.count(&format!("{standing}L1'")), 1);
+    assert_eq!(f.count(&format!("{standing}L2'")), 1);
+    assert_eq!(
+        f.count("SELECT count(*) FROM changes WHERE kind = 'withdrawn'"),
+        1
+    );
+    assert_eq!(
+        f.count("SELECT sum(driving_ms) FROM driver_days"),
+        1_200_000
+    );
+}
+
+#[tokio::test]
+async fn another_partitions_subjects_are_left() {
+    let f = Fixture::new();
+    let mine = Subject::Driver("L1".into());
+    let owner = partition_of_subject(&mine, 2);
+    let other = f.store.claim(1 - owner, "w").await.unwrap();
+    let mut b = batch(vec![]);
+    b.periods = vec![period(0, 600, "L1")];
+    f.store.commit(&other, 0, 1, b).await.unwrap();
+    let judge = Arc::new(OnePerPeriod);
+    let n = f
+        .store
+        .judge_subjects(&other, 2, 9, at(0), judge.clone())
+        .await;
+    assert_eq!(n.unwrap(), 0);
+    let claim = f.store.claim(owner, "w").await.unwrap();
+    let n = f.store.judge_subjects(&claim, 2, 9, at(0), judge).await;
+    assert_eq!(n.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn states_and_checkpoint_come_back() {
+    let f = Fixture::new();
+    let claim = f.store.claim(0, "w").await.unwrap();
+    let state = SavedState {
+        source: "352093081429150".into(),
+        position: 7,
+        engine: 1,
+        bytes: vec![1, 2, 3],
+    };
+    let mut b = batch(vec![]);
+    b.states.push(state.clone());
+    b.checkpoint = Some(7);
+    f.store.commit(&claim, 0, 9, b).await.unwrap();
+    assert_eq!(f.store.load_states(0).await.unwrap(), (7, vec![state]));
+}
+
+#[tokio::test]
+async fn registers_write_what_changed_and_are_announced() {
+    let f = Fixture::new();
+    let mut change = RegisterChange {
+        expected_head: 0,
+        registers: waywarden_model::registry::Registers::default(),
+        author: "import".into(),
+        note: String::new(),
+        now: at(0),
+        partitions: 2,
+    };
+    change
+        .registers
+        .operators
+        .push(waywarden_model::registry::Operator {
+            id: "5700000001".into(),
+            name: "Operator 01".into(),
+            address: None,
+            phone: None,
+            validity: waywarden_model::registry::Validity::ALWAYS,
+        });
+    assert_eq!(f.store.save_registers(change.clone()).await.unwrap(), 1);
+    let stale = f.store.save_registers(change.clone()).await;
+    assert!(matches!(
+        stale,
+        Err(StoreError::Conflict { on_file: 1, .. })
+    ));
+    change.expected_head = 1;
+    assert_eq!(f.store.save_registers(change.clone()).await.unwrap(), 1);
+    change.registers.operators[0].name = "Operator 02".into();
+    assert_eq!(f.store.save_registers(change.clone()).await.unwrap(), 2);
+    assert_eq!(f.count("SELECT count(*) FROM register_blobs"), 10);
+    assert_eq!(f.store.registers(2).await.unwrap(), change.registers);
+    assert!(matches!(
+        f.store.registers(3).await,
+        Err(StoreError::NotFound { .. })
+    ));
+    let out = f.store.take_outbox(10).await.unwrap();
+    assert_eq!(out.len(), 4);
+    f.store.ack_outbox(out[..3].to_vec()).await.unwrap();
+    assert_eq!(f.store.take_outbox(10).await.unwrap(), out[3..]);
+}
+
+#[tokio::test]
+async fn tokens_are_made_found_and_withdrawn() {
+    let f = Fixture::new();
+    let token = Token {
+        name: "night desk".into(),
+        role: Role::Operator,
+        created: at(0),
+        expires: at(100),
+        withdrawn: None,
+    };
+    f.store.create_token([1; 32], token.clone()).await.unwrap();
+    assert!(f.store.create_token([2; 32], token.clone()).await.is_err());
+    assert_eq!(
+        f.store.find_token([1; 32]).await.unwrap(),
+        Some(token.clone())
+    );
+    assert!(token.is_valid_at(at(99)) && !token.is_valid_at(at(100)));
+    f.store.withdraw_token("night desk", at(5)).await.unwrap();
+    let found = f.store.find_token([1; 32]).await.unwrap().unwrap();
+    assert!(!found.is_valid_at(at(6)));
+    assert!(f.store.withdraw_token("night desk", at(5)).await.is_err());
+}
+
+#[tokio::test]
+async fn a_backup_while_writing_is_of_one_instant() {
+    let f = Fixture::new();
+    let claim = f.store.claim(0, "w").await.unwrap();
+    let store = f.store.clone();
+    let writing = tokio::spawn(async move {
+        let mut done = Committed::default();
+        for n in 0..200 {
+            let b = batch(vec![records(vec![filed(n, 50)], vec![])]);
+            let n = n.unsigned_abs();
+            done.filed += store.commit(&claim, n, n + 1, b).await.unwrap().filed;
+        }
+        done
+    });
+    let to = f.dir.path().join("backup");
+    let file = f.store.backup(&to).await.unwrap();
+    assert_eq!(writing.await.unwrap().filed, 200);
+    let restored = SqliteStore::open(&file, Options::default()).unwrap();
+    let counted = restored.counters(0).await.unwrap().filed;
+    drop(restored);
+    assert_eq!(
+        u64::try_from(count(&file, "SELECT count(*) FROM positions")).unwrap(),
+        counted
+    );
+    assert!(
+        f.store.backup(f.dir.path()).await.is_err(),
+        "not onto itself"
+    );
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    let f = Fixture::new();
+    let path = f.store.path().to_owned();
+    drop(f.store);
+    rusqlite::Connection::open(&path)
+        .unwrap()
+        .pragma_update(None, "user_version", 99)
+        .unwrap();
+    assert!(matches!(
+        SqliteStore::open(&path, Options::default()),
+        Err(StoreError::Newer { found: 99, .. })
+    ));
+}

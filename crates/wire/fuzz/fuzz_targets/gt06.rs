@@ -1,0 +1,13 @@
+//! Fuzzes GT06: `cargo fuzz run -s none gt06`.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use waywarden_model::Protocol;
+
+fuzz_target!(|data: &[u8]| {
+    waywarden_wire_fuzz::check(
+        |transport| waywarden_wire::session(Protocol::Gt06, transport),
+        data,
+    );
+});

@@ -1,0 +1,307 @@
+//! The loop of one partition: claim, replay, then read, step and commit until told to stop.
+
+use crate::law::Law;
+use crate::stage::Stage;
+use crate::subjects::Subjects;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use waywarden_bus::{BusError, Log};
+use waywarden_model::{Message, Timestamp};
+use waywarden_rules::{Profiles, StateError};
+use waywarden_store::{Claim, Committed, StoreError, SubjectJudge, WorkerStore};
+
+/// Time is an argument here too: the program gives the clock.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Why a partition stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// States saved by another version of the engine: the sources must be rebuilt.
+    #[error("partition {partition}: {count} states were saved by another version of the engine")]
+    Engine { partition: u32, count: usize },
+    /// The log is not the one that the partition was read from.
+    #[error("partition {partition} was read from log {expected}, this is {found}")]
+    OtherLog {
+        partition: u32,
+        expected: String,
+        found: String,
+    },
+    #[error("a commit ended without an outcome: {0}")]
+    Lost(String),
+}
+
+/// How a partition is worked. The defaults are those of one small machine.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Name of this worker in the store.
+    pub worker: String,
+    /// Messages in one batch at most.
+    pub batch_messages: usize,
+    /// Bytes of messages in one batch, about.
+    pub batch_bytes: usize,
+    /// Saved states are at most this old, milliseconds.
+    pub checkpoint_every_ms: i64,
+    /// And at most this many records behind.
+    pub checkpoint_records: u64,
+    /// Dirty subjects judged between two batches.
+    pub subjects_at_once: usize,
+    /// Records older than this at their receipt are set aside, milliseconds.
+    pub retention_ms: Option<i64>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            worker: "worker".to_owned(),
+            batch_messages: 4000,
+            batch_bytes: 4 << 20,
+            checkpoint_every_ms: 30_000,
+            checkpoint_records: 500_000,
+            subjects_at_once: 256,
+            retention_ms: None,
+        }
+    }
+}
+
+/// One partition of the log, worked by one owner.
+pub struct Partition {
+    log: Arc<dyn Log>,
+    store: Arc<dyn WorkerStore>,
+    judge: Arc<dyn SubjectJudge>,
+    options: Options,
+    clock: Clock,
+    claim: Claim,
+    stage: Stage,
+    /// Next offset to step; runs ahead of what is committed by one batch at most.
+    next: u64,
+    commit: Option<JoinHandle<Result<Committed, StoreError>>>,
+    saved_at: Timestamp,
+    /// Position that the newest checkpoint on its way to the store will have.
+    checkpoint: Option<u64>,
+}
+
+impl std::fmt::Debug for Partition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Partition")
+            .field("claim", &self.claim)
+            .field("next", &self.next)
+            .finish()
+    }
+}
+
+impl Partition {
+    /// Claims the partition and brings its states to the position on file.
+    ///
+    /// # Errors
+    /// What store or log said; a log that is another than the one read before; states of another
+    /// engine.
+    pub async fn claim(
+        partition: u32,
+        log: Arc<dyn Log>,
+        store: Arc<dyn WorkerStore>,
+        profiles: Arc<Profiles>,
+        options: Options,
+        clock: Clock,
+    ) -> Result<Self, WorkerError> {
+        let claim = store.claim(partition, &options.worker).await?;
+        let found = log.identity().id;
+        if let Some(expected) = claim.log.clone().filter(|l| *l != found) {
+            return Err(WorkerError::OtherLog {
+                partition,
+                expected,
+                found,
+            });
+        }
+        let registers = match claim.registry {
+            0 => waywarden_model::registry::Registers::default(),
+            version => store.registers(version).await?,
+        };
+        let judge = Arc::new(Subjects::new(Arc::clone(&profiles)));
+        let law = Law::new(claim.registry, registers, profiles);
+        let mut stage = Stage::new(law, options.retention_ms);
+        let (from, states) = store.load_states(partition).await?;
+        let outdated = stage.restore(&states)?;
+        if !outdated.is_empty() {
+            return Err(WorkerError::Engine {
+                partition,
+                count: outdated.len(),
+            });
+        }
+        let (next, saved_at) = (claim.position, clock());
+        let mut this = Self {
+            log,
+            store,
+            judge,
+            options,
+            clock,
+            claim,
+            stage,
+            next,
+            commit: None,
+            saved_at,
+            checkpoint: None,
+        };
+        this.replay(from).await?;
+        tracing::info!(
+            partition,
+            epoch = this.claim.epoch,
+            position = next,
+            "partition claimed"
+        );
+        Ok(this)
+    }
+
+    /// Steps what lies between the saved states and the position on file, giving nothing out. No
+    /// registry version begins there: a batch with one saves all states.
+    async fn replay(&mut self, mut from: u64) -> Result<(), WorkerError> {
+        let (partition, upto) = (self.claim.partition, self.claim.position);
+        while from < upto {
+            let (messages, bytes) = (self.options.batch_messages, self.options.batch_bytes);
+            let entries = self.log.read(partition, from, messages, bytes).await?;
+            let Some(last) = entries.last().map(|e| e.offset) else {
+                let (begin, end) = self.log.range(partition).await?;
+                return Err(BusError::OutOfRange {
+                    partition,
+                    wanted: from,
+                    begin,
+                    end,
+                }
+                .into());
+            };
+            for entry in entries.into_iter().filter(|e| e.offset < upto) {
+                if let Ok(message) = waywarden_bus::decode(&entry.payload) {
+                    self.stage.take(entry.offset, message);
+                }
+            }
+            self.stage.discard_output();
+            from = last + 1;
+        }
+        Ok(())
+    }
+
+    /// Works until `stop`; then commits what was stepped, with all states, and ends.
+    ///
+    /// # Errors
+    /// The first thing that store or log refused. Nothing is lost by it: the next owner goes on
+    /// at the position on file.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), WorkerError> {
+        while !stop.is_cancelled() {
+            let read = self.fill().await?;
+            if read == 0 && self.stage.is_empty() {
+                self.settle().await?;
+                let judged = self.judge_subjects().await?;
+                if judged == 0 {
+                    self.idle(&stop).await?;
+                }
+            } else {
+                self.send(false).await?;
+                self.judge_subjects().await?;
+            }
+        }
+        self.send(true).await?;
+        self.settle().await?;
+        while self.judge_subjects().await? > 0 {}
+        Ok(())
+    }
+
+    /// Reads and steps one batch; gives how many messages.
+    async fn fill(&mut self) -> Result<usize, WorkerError> {
+        let (messages, bytes) = (self.options.batch_messages, self.options.batch_bytes);
+        let entries = self
+            .log
+            .read(self.claim.partition, self.next, messages, bytes)
+            .await?;
+        let count = entries.len();
+        for entry in entries {
+            self.next = entry.offset + 1;
+            match waywarden_bus::decode(&entry.payload) {
+                Ok(Message::Registry(version)) => self.switch_registry(version).await?,
+                Ok(message) => self.stage.take(entry.offset, message),
+                Err(error) => {
+                    let why = error.to_string();
+                    tracing::warn!(offset = entry.offset, why, "message set aside");
+                    self.stage.poison(entry.offset, why, entry.payload.to_vec());
+                }
+            }
+        }
+        Ok(count)
+    }
+
+    /// Judges with another registry version from here on. All states are saved with this batch,
+    /// so that a replay never crosses the change.
+    async fn switch_registry(&mut self, version: u32) -> Result<(), WorkerError> {
+        let registers = self.store.registers(version).await?;
+        self.stage
+            .set_law(self.stage.law().with_registers(version, registers));
+        self.saved_at = Timestamp::MIN;
+        Ok(())
+    }
+
+    /// Sends the batch to the store; the next one is stepped while it commits.
+    async fn send(&mut self, last: bool) -> Result<(), WorkerError> {
+        let now = (self.clock)();
+        let old = now.since(self.saved_at) >= self.options.checkpoint_every_ms;
+        let many = self.stage.since_checkpoint() >= self.options.checkpoint_records;
+        let checkpoint = last || old || many;
+        let next = self.next;
+        let mut batch = self.stage.finish_batch(next, checkpoint, now);
+        batch.log = self.log.identity().id;
+        self.settle().await?;
+        let expected = self.claim.position;
+        let (store, claim) = (Arc::clone(&self.store), self.claim.clone());
+        let work = async move { store.commit(&claim, expected, next, batch).await };
+        self.commit = Some(tokio::spawn(work));
+        self.claim.position = next;
+        if checkpoint {
+            self.saved_at = now;
+            self.checkpoint = Some(next);
+        }
+        Ok(())
+    }
+
+    /// Waits for the batch on its way, and releases the log below a new checkpoint.
+    async fn settle(&mut self) -> Result<(), WorkerError> {
+        if let Some(commit) = self.commit.take() {
+            let committed = commit
+                .await
+                .map_err(|e| WorkerError::Lost(e.to_string()))??;
+            tracing::debug!(
+                partition = self.claim.partition,
+                ?committed,
+                "batch committed"
+            );
+            if let Some(below) = self.checkpoint.take() {
+                self.log.release(self.claim.partition, below).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn judge_subjects(&mut self) -> Result<usize, WorkerError> {
+        let partitions = self.log.identity().partitions;
+        let (limit, now) = (self.options.subjects_at_once, (self.clock)());
+        let judge = Arc::clone(&self.judge);
+        Ok(self
+            .store
+            .judge_subjects(&self.claim, partitions, limit, now, judge)
+            .await?)
+    }
+
+    /// Waits for the log to grow, for a while.
+    async fn idle(&self, stop: &CancellationToken) -> Result<(), WorkerError> {
+        let grown = self.log.wait_beyond(self.claim.partition, self.next);
+        tokio::select! {
+            () = stop.cancelled() => Ok(()),
+            done = grown => Ok(done?),
+            () = tokio::time::sleep(Duration::from_secs(1)) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Messages in, one transaction's content out: everything between the log and the store, without
+//! either of them.
+
+use crate::law::Law;
+use crate::source::{Place, Source, hash, in_order};
+use std::collections::{HashMap, HashSet};
+use waywarden_model::{Frame, Message, SourceId, Timestamp};
+use waywarden_rules::{Admit, ENGINE_VERSION, Outputs, StateError, admit};
+use waywarden_store::{
+    AsideReason, AsideRecord, Batch, FiledFrame, FiledRecord, PoisonMessage, SavedState,
+    SourceRecords,
+};
+
+/// The states of a partition's sources and the batch that is being filled.
+#[derive(Debug)]
+pub struct Stage {
+    law: Law,
+    retention_ms: Option<i64>,
+    sources: HashMap<SourceId, Source>,
+    out: Outputs,
+    batch: Batch,
+    /// Where a source's records stand in the batch.
+    places: HashMap<SourceId, usize>,
+    touched: HashSet<SourceId>,
+    ticks: HashMap<String, (Timestamp, Timestamp)>,
+    since_checkpoint: u64,
+}
+
+impl Stage {
+    pub fn new(law: Law, retention_ms: Option<i64>) -> Self {
+        Self {
+            law,
+            retention_ms,
+            sources: HashMap::new(),
+            out: Outputs::default(),
+            batch: Batch::default(),
+            places: HashMap::new(),
+            touched: HashSet::new(),
+            ticks: HashMap::new(),
+            since_checkpoint: 0,
+        }
+    }
+
+    /// Takes saved states in; those of another engine's version are left out and named, since
+    /// they must be rebuilt from the store.
+    ///
+    /// # Errors
+    /// A state of this engine's version that cannot be read.
+    pub fn restore(&mut self, saved: &[SavedState]) -> Result<Vec<SourceId>, StateError> {
+        let mut outdated = Vec::new();
+        for state in saved {
+            if state.engine == ENGINE_VERSION {
+                self.sources
+                    .insert(state.source.clone(), Source::restore(state)?);
+            } else {
+                outdated.push(state.source.clone());
+            }
+        }
+        Ok(outdated)
+    }
+
+    /// From here on records are judged with another registry version.
+    pub fn set_law(&mut self, law: Law) {
+        self.law = law;
+    }
+
+    pub fn law(&self) -> &Law {
+        &self.law
+    }
+
+    /// Takes the message at `offset`. A registry version is only noted: the caller loads it.
+    pub fn take(&mut self, offset: u64, message: Message) {
+        match message {
+            Message::Frame(frame) => self.frame(offset, frame),
+            Message::Tick(t) => {
+                self.ticks.insert(t.gateway, (t.listening_since, t.now));
+            }
+            Message::Registry(_) => {}
+        }
+    }
+
+    /// Sets aside a message that cannot be read; the partition goes on behind it.
+    pub fn poison(&mut self, offset: u64, why: String, payload: Vec<u8>) {
+        self.batch.poison.push(PoisonMessage {
+            offset,
+            why,
+            payload,
+        });
+    }
+
+    fn frame(&mut self, offset: u64, mut frame: Frame) {
+        let fresh = || Source::new(frame.source.clone());
+        let source = self
+            .sources
+            .entry(frame.source.clone())
+            .or_insert_with(fresh);
+        if offset < source.position {
+            return; // in the saved state already
+        }
+        source.position = offset + 1;
+        self.touched.insert(frame.source.clone());
+        let count = frame.records.len() as u64;
+        self.batch.records_read += count;
+        self.since_checkpoint += count;
+        in_order(&mut frame.records);
+        let at = *self.places.entry(frame.source.clone()).or_insert_with(|| {
+            self.batch.sources.push(SourceRecords {
+                source: frame.source.clone(),
+                frames: Vec::new(),
+                newer: Vec::new(),
+                older: Vec::new(),
+            });
+            self.batch.sources.len() - 1
+        });
+        let rows = &mut self.batch.sources[at];
+        let index = u32::try_from(rows.frames.len()).unwrap_or(u32::MAX);
+        rows.frames.push(FiledFrame {
+            protocol: frame.protocol,
+            received: frame.received,
+            raw: frame.raw,
+        });
+        for record in frame.records {
+            let (received, hash) = (frame.received, hash(&record));
+            let reason = match admit(
+                record.time,
+                received,
+                self.law.profiles(),
+                self.retention_ms,
+            ) {
+                Admit::File => {
+                    let ctx = self.law.context();
+                    let place = source.take(&record, frame.held, &ctx, &mut self.out);
+                    let (list, verdict) = match place {
+                        Place::Newer(verdict) => (&mut rows.newer, verdict),
+                        Place::Older(verdict) => (&mut rows.older, verdict),
+                    };
+                    list.push(FiledRecord {
+                        record,
+                        received,
+                        hash,
+                        verdict,
+                        frame: index,
+                    });
+                    continue;
+                }
+                Admit::Future => AsideReason::Future,
+                Admit::Expired => AsideReason::Expired,
+            };
+            let source = frame.source.clone();
+            self.batch.aside.push(AsideRecord {
+                source,
+                record,
+                received,
+                hash,
+                reason,
+            });
+        }
+    }
+
+    /// Records read since states were last saved.
+    pub fn since_checkpoint(&self) -> u64 {
+        self.since_checkpoint
+    }
+
+    /// Whether there is anything to commit.
+    pub fn is_empty(&self) -> bool {
+        self.batch.sources.is_empty()
+            && self.batch.aside.is_empty()
+            && self.batch.poison.is_empty()
+            && self.ticks.is_empty()
+    }
+
+    /// Forgets what was given out: while replaying, output is held back up to the position on
+    /// file, because it is there already.
+    pub fn discard_output(&mut self) {
+        self.out.clear();
+        self.batch = Batch::default();
+        self.places.clear();
+        self.touched.clear();
+        self.ticks.clear();
+    }
+
+    /// The batch filled so far, in a form that does not depend on hash order. With `checkpoint`,
+    /// the changed states go along, and `next` becomes the position from which a replay begins.
+    pub fn finish_batch(&mut self, next: u64, checkpoint: bool, now: Timestamp) -> Batch {
+        for source in self.touched.drain() {
+            if let Some(source) = self.sources.get_mut(&source) {
+                source.flush(&mut self.out);
+            }
+        }
+        let mut batch = std::mem::take(&mut self.batch);
+        self.places.clear();
+        batch.sources.sort_by(|a, b| a.source.cmp(&b.source));
+        let out = std::mem::take(&mut self.out);
+        batch.periods = out.periods.into_values().collect();
+        batch.violations = out.violations.into_values().collect();
+        batch.day_rows = out.day_rows.into_values().collect();
+        batch.ticks = self
+            .ticks
+            .drain()
+            .map(|(g, (since, now))| (g, since, now))
+            .collect();
+        batch.ticks.sort();
+        batch.registry = self.law.version();
+        batch.now = now;
+        if checkpoint {
+            batch.checkpoint = Some(next);
+            batch.states = self.changed_states();
+            self.since_checkpoint = 0;
+        }
+        batch
+    }
+
+    fn changed_states(&mut self) -> Vec<SavedState> {
+        let changed = self.sources.values_mut().filter(|s| s.changed);
+        let mut states: Vec<SavedState> = changed
+            .map(|source| {
+                source.changed = false;
+                source.save()
+            })
+            .collect();
+        states.sort_by(|a, b| a.source.cmp(&b.source));
+        states
+    }
+}

@@ -1,0 +1,39 @@
+#!/bin/sh
+# Checks what building needs before anything is compiled. What is missing is installed where that
+# is possible (root, or sudo without a password); otherwise one exact line is printed and the exit
+# code is 3.
+set -eu
+
+missing=""
+need() { # need COMMAND PACKAGE
+    command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
+}
+
+need gcc gcc
+need g++ g++
+need git git
+[ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
+[ -e /etc/ssl/certs/ca-certificates.crt ] || missing="$missing ca-certificates"
+
+if [ -n "$missing" ]; then
+    # shellcheck disable=SC2086 # a list of packages
+    if [ "$(id -u)" = 0 ]; then
+        apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing
+    elif sudo -n true 2>/dev/null; then
+        sudo apt-get update -qq && sudo apt-get install -y -qq --no-install-recommends $missing
+    else
+        echo "needs: run this, then try again: apt-get install -y --no-install-recommends$missing" >&2
+        exit 3
+    fi
+fi
+
+if ! command -v cargo >/dev/null 2>&1; then
+    echo "needs: a Rust toolchain, 1.95 or newer (rustup, or the distribution's cargo)" >&2
+    exit 3
+fi
+for part in fmt clippy; do
+    if ! cargo "$part" --version >/dev/null 2>&1; then
+        echo "needs: cargo $part is missing: rustup component add rustfmt clippy" >&2
+        exit 3
+    fi
+done
