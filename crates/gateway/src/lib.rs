@@ -24,7 +24,7 @@ pub use config::{GatewayConfig, Limits, Listener, Speaks, Times};
 pub use disk::{FreeSpace, free_space_of};
 pub use health::Health;
 pub use odd::OddFrame;
-pub use shared::NewSession;
+pub use shared::{NewSession, wire_sessions};
 
 use clock::ReceiptClock;
 use disk::DiskGuard;
@@ -48,6 +48,9 @@ pub enum GatewayError {
         address: SocketAddr,
         error: io::Error,
     },
+    /// The listener could never serve anybody.
+    #[error("{} is not spoken over {:?}", listener.speaks.label(), listener.transport)]
+    NotSpoken { listener: Listener },
     #[error("the last stamp of receipt in {} cannot be used: {error}", folder.display())]
     Stamp { folder: PathBuf, error: io::Error },
     #[error("the metrics are registered already: {0}")]
@@ -58,7 +61,7 @@ pub enum GatewayError {
 pub struct Surroundings<'a> {
     pub log: Arc<dyn Log>,
     pub directory: Arc<dyn DeviceDirectory>,
-    /// Makes the session of a connection; the protocols live in `wire`.
+    /// Makes the session of a connection: [`wire_sessions`], but in tests.
     pub sessions: NewSession,
     pub clock: Clock,
     /// [`free_space_of`] the data folder, but in tests.
@@ -90,6 +93,11 @@ pub async fn serve(
     config: GatewayConfig,
     with: Surroundings<'_>,
 ) -> Result<GatewayHandle, GatewayError> {
+    let unspoken = |l: &&Listener| (with.sessions)(l.speaks, l.transport).is_none();
+    if let Some(listener) = config.listeners.iter().find(unspoken) {
+        let listener = *listener;
+        return Err(GatewayError::NotSpoken { listener });
+    }
     let clock =
         ReceiptClock::open(&config.data, with.clock).map_err(|error| GatewayError::Stamp {
             folder: config.data.clone(),

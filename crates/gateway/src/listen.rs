@@ -126,5 +126,5 @@ fn admit(
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE);
     let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
     let connection = Connection::new(Arc::clone(shared), admission, listener.speaks, stream);
-    tasks.spawn(connection.run());
+    tasks.spawn(connection);
 }

@@ -14,10 +14,20 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use waywarden_bus::Log;
 use waywarden_model::{DeviceDirectory, Protocol, Timestamp};
+use waywarden_wire::auto::Auto;
 use waywarden_wire::{Env, FrameError, Session, Transport};
 
-/// Makes the session of a new connection, or of one datagram.
-pub type NewSession = Arc<dyn Fn(Speaks, Transport) -> Box<dyn Session> + Send + Sync>;
+/// Makes the session of a new connection, or of one datagram; none where that is not spoken over
+/// that transport.
+pub type NewSession = Arc<dyn Fn(Speaks, Transport) -> Option<Box<dyn Session>> + Send + Sync>;
+
+/// The protocols of `wire`.
+pub fn wire_sessions() -> NewSession {
+    Arc::new(|speaks, transport| match speaks {
+        Speaks::One(protocol) => waywarden_wire::session(protocol, transport),
+        Speaks::Any => Some(Box::new(Auto::new(transport))),
+    })
+}
 
 pub(crate) struct Shared {
     pub(crate) config: GatewayConfig,

@@ -101,7 +101,9 @@ impl Datagram<'_> {
     ) -> Vec<Answer> {
         let shared = self.shared;
         let received = shared.clock.stamp();
-        let mut session = (shared.new_session)(self.speaks, Transport::Udp);
+        let Some(mut session) = (shared.new_session)(self.speaks, Transport::Udp) else {
+            return Vec::new();
+        };
         let mut events = Vec::new();
         let progress = session.receive(bytes, &shared.env(received), &mut events);
         let protocol = session.protocol();

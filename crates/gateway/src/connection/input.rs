@@ -116,9 +116,12 @@ impl Input {
     ) -> Result<(), End> {
         let received = shared.clock.stamp();
         let input = &buffer.bytes[..self.partial.len() + n];
-        let session = self
-            .session
-            .get_or_insert_with(|| (shared.new_session)(speaks, Transport::Tcp));
+        if self.session.is_none() {
+            self.session = (shared.new_session)(speaks, Transport::Tcp);
+        }
+        let Some(session) = &mut self.session else {
+            return Err(End::Broken);
+        };
         let progress = session.receive(input, &shared.env(received), &mut buffer.events);
         let protocol = session.protocol();
         shared.metrics.of(protocol).bytes.inc_by(n as u64);

@@ -8,7 +8,7 @@ use crate::connections::Admission;
 use crate::shared::Shared;
 use input::{Input, Taken};
 use pending::{Found, Pending};
-use std::future::{Future as _, poll_fn};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -71,7 +71,8 @@ pub(crate) struct Connection {
     shared: Arc<Shared>,
     admission: Admission,
     speaks: Speaks,
-    stream: TcpStream,
+    /// None once it is closed and only what was taken is still in flight.
+    stream: Option<TcpStream>,
     input: Input,
     pending: Pending,
     /// Replies that the socket has not taken.
@@ -101,6 +102,24 @@ impl std::fmt::Debug for Connection {
     }
 }
 
+/// Serves the device until the connection ends, then sees to it that what was taken becomes
+/// durable, acknowledged or not. Written by hand: an `async fn` would hold everything twice.
+impl Future for Connection {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        if this.stream.is_some() {
+            let end = ready!(this.poll_open(cx));
+            this.close(end);
+            if end == End::LogClosed || end == End::Aborted {
+                return Poll::Ready(());
+            }
+        }
+        this.poll_draining(cx)
+    }
+}
+
 impl Connection {
     pub(crate) fn new(
         shared: Arc<Shared>,
@@ -108,13 +127,17 @@ impl Connection {
         speaks: Speaks,
         stream: TcpStream,
     ) -> Self {
+        let label = speaks.label();
+        let metrics = &shared.metrics;
+        metrics.accepted.with_label_values(&[label]).inc();
+        metrics.connections.with_label_values(&[label]).inc();
         let began = Instant::now();
         let timer = Box::pin(tokio::time::sleep(shared.config.times.log_in));
         Self {
             shared,
             admission,
             speaks,
-            stream,
+            stream: Some(stream),
             input: Input::new(began),
             pending: Pending::default(),
             out: Vec::new(),
@@ -127,40 +150,15 @@ impl Connection {
         }
     }
 
-    /// Serves the device until the connection ends, then sees to it that what was taken becomes
-    /// durable, acknowledged or not.
-    pub(crate) async fn run(mut self) {
-        let metrics = &self.shared.metrics;
+    fn close(&mut self, end: End) {
+        self.stream = None;
+        self.reserving = None;
+        self.admission.uncount();
         let label = self.speaks.label();
-        metrics.accepted.with_label_values(&[label]).inc();
-        metrics.connections.with_label_values(&[label]).inc();
-        let end = poll_fn(|cx| self.poll_open(cx)).await;
         let metrics = &self.shared.metrics;
         metrics.connections.with_label_values(&[label]).dec();
         metrics.closed.with_label_values(&[end.label()]).inc();
         tracing::debug!(listener = label, reason = end.label(), "a connection ended");
-        let Self {
-            shared,
-            mut admission,
-            pending,
-            retry,
-            timer,
-            stream,
-            ..
-        } = self;
-        admission.uncount();
-        drop(stream);
-        if !pending.is_empty() && end != End::LogClosed && end != End::Aborted {
-            Draining {
-                shared,
-                admission,
-                pending,
-                retry,
-                timer,
-            }
-            .run()
-            .await;
-        }
     }
 
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<End> {
@@ -231,9 +229,12 @@ impl Connection {
         if self.out.is_empty() {
             return Ok(());
         }
+        let Some(stream) = &mut self.stream else {
+            return Err(End::Lost);
+        };
         let mut sent = 0;
         while sent < self.out.len() {
-            match Pin::new(&mut self.stream).poll_write(cx, &self.out[sent..]) {
+            match Pin::new(&mut *stream).poll_write(cx, &self.out[sent..]) {
                 Poll::Ready(Ok(n)) if n > 0 => sent += n,
                 Poll::Ready(_) => return Err(End::Lost),
                 Poll::Pending => break,
@@ -273,6 +274,9 @@ impl Connection {
         let Some(budget) = ready!(self.poll_reserve(cx)) else {
             return Poll::Ready(Err(End::Shutdown));
         };
+        let Some(stream) = &mut self.stream else {
+            return Poll::Ready(Err(End::Lost));
+        };
         let mut taken = Taken {
             budget,
             admission: &mut self.admission,
@@ -280,7 +284,7 @@ impl Connection {
             out: &mut self.out,
         };
         self.input
-            .poll_read(&self.shared, self.speaks, &mut self.stream, &mut taken, cx)
+            .poll_read(&self.shared, self.speaks, stream, &mut taken, cx)
     }
 
     fn poll_reserve(&mut self, cx: &mut Context<'_>) -> Poll<Option<OwnedSemaphorePermit>> {
@@ -356,6 +360,27 @@ impl Connection {
         }
         next
     }
+
+    /// Frames of a connection that is gone: they were taken, so they must become durable.
+    fn poll_draining(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.admission.signal.waker.register(cx.waker());
+        while !self.admission.signal.aborted() {
+            // Nobody is there to read a reply.
+            self.out.clear();
+            match self.move_pending(cx) {
+                Err(_) => return Poll::Ready(()),
+                Ok(()) if self.pending.is_empty() => return Poll::Ready(()),
+                Ok(()) => {}
+            }
+            // Nothing is due: the log wakes us with a place or a receipt.
+            let Some(at) = self.retry.at else {
+                return Poll::Pending;
+            };
+            self.timer.as_mut().reset(at);
+            ready!(self.timer.as_mut().poll(cx));
+        }
+        Poll::Ready(())
+    }
 }
 
 /// Longest sleep of a connection that waits for nothing else.
@@ -378,46 +403,5 @@ impl Retry {
     fn failed(&mut self, (first, longest): (Duration, Duration)) {
         self.wait = (self.wait * 2).clamp(first, longest.max(first));
         self.at = Some(Instant::now() + self.wait);
-    }
-}
-
-/// What a lost connection leaves: frames that were taken and are not durable yet.
-struct Draining {
-    shared: Arc<Shared>,
-    admission: Admission,
-    pending: Pending,
-    retry: Retry,
-    timer: Pin<Box<Sleep>>,
-}
-
-impl Draining {
-    async fn run(mut self) {
-        poll_fn(|cx| self.poll(cx)).await;
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.admission.signal.waker.register(cx.waker());
-        // Nobody is there to read a reply.
-        let mut nowhere = Vec::new();
-        while !self.admission.signal.aborted() {
-            let due = self.retry.due();
-            match self.pending.poll(&self.shared, due, &mut nowhere, cx) {
-                Found::Closed => return Poll::Ready(()),
-                Found::Failed => self.retry.failed(self.shared.config.times.retry),
-                Found::Fine if self.pending.is_empty() => return Poll::Ready(()),
-                Found::Fine => {}
-            }
-            if self.pending.take_progress() {
-                self.retry = Retry::default();
-            }
-            // Nothing is due: the log wakes us with a place or a receipt.
-            let at = match self.retry.at {
-                None => return Poll::Pending,
-                Some(at) => at,
-            };
-            self.timer.as_mut().reset(at);
-            ready!(self.timer.as_mut().poll(cx));
-        }
-        Poll::Ready(())
     }
 }

@@ -35,6 +35,8 @@ struct Inner {
     ticks: Vec<(u32, Tick)>,
     held: Vec<(u32, Frame, Reply)>,
     attempts: usize,
+    /// Keeps nothing, for tests that measure memory.
+    forgets: bool,
 }
 
 impl TestLog {
@@ -43,6 +45,12 @@ impl TestLog {
             mode: watch::Sender::new(Mode::Confirm),
             inner: Mutex::default(),
         }
+    }
+
+    pub fn forgetful() -> Self {
+        let log = Self::new();
+        log.inner.lock().unwrap().forgets = true;
+        log
     }
 
     pub fn set(&self, mode: Mode) {
@@ -126,7 +134,9 @@ impl Log for TestLog {
         inner.attempts += 1;
         match mode {
             Mode::Confirm => {
-                inner.durable.push((partition, frame));
+                if !inner.forgets {
+                    inner.durable.push((partition, frame));
+                }
                 let _ = reply.send(Ok(inner.durable.len() as u64));
             }
             Mode::Hold => inner.held.push((partition, frame, reply)),

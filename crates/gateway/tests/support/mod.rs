@@ -1,7 +1,7 @@
 //! A gateway on loopback with a log, a protocol, a disk and a clock that tests hold in their hands.
 
 #![allow(clippy::unwrap_used)] // the helpers of a test are part of the test
-#![allow(dead_code)] // every test file uses its own share
+#![allow(dead_code, unused_imports)] // every test file uses its own share
 
 mod device;
 mod lines;
@@ -77,7 +77,7 @@ pub fn config() -> GatewayConfig {
 }
 
 pub fn sessions() -> NewSession {
-    Arc::new(|_, _| Box::new(LineSession::default()) as Box<dyn Session>)
+    Arc::new(|_, _| Some(Box::new(LineSession::default()) as Box<dyn Session>))
 }
 
 impl Gateway {
