@@ -3,6 +3,8 @@
 //! `cargo run --release -p waywarden-gateway --example acknowledged [DEVICES] [SECONDS] [WINDOW]`
 //! The devices run in the same process, on a thread of their own.
 
+#![allow(clippy::print_stdout)] // the figure is what it is for
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
