@@ -1,265 +1,177 @@
-//! Devices on real sockets: log in, send, wait for acknowledgements, send again what has none.
+//! Many devices in one process: who speaks what, drives where, and what came of it.
 
+use crate::device::{Counts, Device, DeviceError, Pace, Sending, Shared};
 use crate::ledger::{Ledger, LedgerError};
-use crate::vehicle::Vehicle;
-use std::collections::VecDeque;
+use crate::road::Road;
+use crate::vehicle::{Span, Vehicle};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use waywarden_model::{Record, Timestamp};
-use waywarden_wire::{DeviceEvent, DeviceSide};
+use waywarden_model::Protocol;
 
-/// When records are sent.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Pace {
-    /// As fast as they are acknowledged.
-    Unbounded,
-    /// Event time runs `factor` times as fast as the clock, beginning at `from`.
-    Times { factor: f64, from: Timestamp },
-}
-
-/// How a device sends.
-#[derive(Debug, Clone, Copy)]
-pub struct Sending {
-    pub to: SocketAddr,
+/// A fleet to simulate.
+#[derive(Debug, Clone)]
+pub struct FleetConfig {
+    /// The protocols spoken and where they are taken; the vehicles take turns over them.
+    pub listeners: Vec<(Protocol, SocketAddr)>,
+    /// Numbers of the vehicles, from `first` on.
+    pub first: u32,
+    pub vehicles: u32,
+    pub seed: u64,
+    pub span: Span,
     pub pace: Pace,
     /// Records in one frame, at least 1; the protocol's own bound holds too.
     pub records_per_frame: usize,
-    /// Frames in flight, at least 1.
+    /// Frames in flight per device, at least 1.
     pub window: usize,
-    /// A frame without acknowledgement for this long makes the device connect again.
+    /// A log-in or frame without an answer for this long makes a device connect again.
     pub patience: Duration,
+    /// The vehicles take turns over them; none: the built-in ones.
+    pub roads: Vec<Road>,
+    /// Where the ledger is kept; None: nowhere.
+    pub ledger: Option<PathBuf>,
+    /// Counted up while the fleet drives, for whoever shows its progress.
+    pub counts: Arc<Counts>,
 }
 
-/// What the fleet did, counted over all devices.
-#[derive(Debug, Default)]
-pub struct Counts {
-    pub connections: AtomicU64,
-    pub frames_sent: AtomicU64,
-    pub frames_acknowledged: AtomicU64,
-    pub records_acknowledged: AtomicU64,
+/// What came of a simulation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FleetReport {
+    pub vehicles: u64,
+    /// Devices that the server refused.
+    pub refused: u64,
+    pub connections: u64,
+    pub frames_sent: u64,
+    pub frames_acknowledged: u64,
+    pub records_generated: u64,
+    pub records_acknowledged: u64,
 }
 
-/// Why a device gave up.
+/// Why a fleet cannot drive.
 #[derive(Debug, thiserror::Error)]
-pub enum DeviceError {
+pub enum FleetError {
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    #[error("device {0} is refused")]
-    Refused(String),
+    #[error("no protocol and address to speak to")]
+    NoListener,
+    #[error("{0} is not spoken here")]
+    NotSpoken(Protocol),
 }
 
-/// One device with its vehicle.
-#[derive(Debug)]
-pub struct Device {
-    pub id: String,
-    pub side: Box<dyn DeviceSide>,
-    pub vehicle: Vehicle,
+/// The identifier of vehicle `n`'s device and the protocol that it speaks.
+///
+/// Protocols take turns, and the turns shift after each round of habits, so that every habit is
+/// told in every protocol.
+pub fn speaks<T: Copy>(listeners: &[(Protocol, T)], n: u32) -> Option<(Protocol, T, String)> {
+    let habits = u32::try_from(crate::Habit::ALL.len()).unwrap_or(1);
+    let turn = (n as usize).wrapping_add((n / habits) as usize);
+    let (protocol, to) = *listeners.get(turn.checked_rem(listeners.len())?)?;
+    Some((protocol, to, device_id(protocol, n)))
 }
 
-/// A frame on its way: its tag on this connection, and its records.
-#[derive(Debug)]
-struct InFlight {
-    tag: u64,
-    records: Vec<Record>,
-    sent: Instant,
+/// The identifier of vehicle `n` in a protocol: [`crate::imei`] or [`crate::phone`].
+pub fn device_id(protocol: Protocol, n: u32) -> String {
+    match protocol {
+        Protocol::Teltonika | Protocol::Gt06 => crate::imei(n),
+        Protocol::Jt808 => crate::phone(n),
+    }
 }
 
-const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
-
-/// Sends everything that the vehicle has and returns when the last record is acknowledged, or
-/// when told to stop.
+/// Lets the fleet drive until every record is acknowledged, or until told to stop.
+///
+/// What is sent depends on the configuration alone; when it is sent, acknowledged and sent again
+/// does not change it.
 ///
 /// # Errors
-/// The server refuses the device, or the ledger cannot be written. A lost connection is no error:
-/// the device connects again and sends what was not acknowledged, in order.
-pub async fn run(
-    mut device: Device,
-    sending: Sending,
-    ledger: Arc<Ledger>,
-    counts: Arc<Counts>,
-    stop: CancellationToken,
-) -> Result<(), DeviceError> {
-    let begun = Instant::now();
-    let mut unacknowledged: VecDeque<Vec<Record>> = VecDeque::new();
-    let mut backoff = Duration::from_millis(50);
-    loop {
-        let connected = tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            connected = TcpStream::connect(sending.to) => connected,
-        };
-        if let Ok(socket) = connected {
-            counts.connections.fetch_add(1, Ordering::Relaxed);
-            let mut line = Connection {
-                socket,
-                device: &mut device,
-                sending,
-                ledger: &ledger,
-                counts: &counts,
-                in_flight: VecDeque::new(),
-                input: Vec::new(),
-                begun,
-            };
-            let before = counts.frames_acknowledged.load(Ordering::Relaxed);
-            let ended = line.work(&mut unacknowledged, &stop).await;
-            let left = line.in_flight.into_iter().map(|f| f.records);
-            let waiting = std::mem::take(&mut unacknowledged);
-            unacknowledged = left.chain(waiting).collect();
-            match ended {
-                Ended::Done => return Ok(()),
-                Ended::Lost => {}
-                Ended::Failed(error) => return Err(error),
-            }
-            if counts.frames_acknowledged.load(Ordering::Relaxed) > before {
-                backoff = Duration::from_millis(50);
-            }
-        }
-        sleep(backoff).await;
-        backoff = (backoff * 2).min(LONGEST_BACKOFF);
-    }
-}
-
-enum Ended {
-    Done,
-    Lost,
-    Failed(DeviceError),
-}
-
-struct Connection<'a> {
-    socket: TcpStream,
-    device: &'a mut Device,
-    sending: Sending,
-    ledger: &'a Ledger,
-    counts: &'a Counts,
-    in_flight: VecDeque<InFlight>,
-    input: Vec<u8>,
-    begun: Instant,
-}
-
-impl Connection<'_> {
-    async fn work(&mut self, again: &mut VecDeque<Vec<Record>>, stop: &CancellationToken) -> Ended {
-        let hello = self.device.side.connect();
-        if self.socket.write_all(&hello).await.is_err() {
-            return Ended::Lost;
-        }
-        let mut accepted = !self.device.side.waits_for_acceptance();
-        loop {
-            if accepted && self.in_flight.len() < self.sending.window.max(1) {
-                if let Some(records) = again.pop_front().or_else(|| self.next_frame()) {
-                    if !wait_until(self.due(&records), stop).await {
-                        again.push_front(records);
-                        return Ended::Done;
-                    }
-                    if !self.send(records).await {
-                        return Ended::Lost;
-                    }
-                    continue;
-                }
-                if self.in_flight.is_empty() {
-                    return Ended::Done;
-                }
-            }
-            let waited = self
-                .in_flight
-                .front()
-                .map_or(self.begun.max(Instant::now()), |f| f.sent);
-            let left = self.sending.patience.saturating_sub(waited.elapsed());
-            let read = tokio::select! {
-                () = stop.cancelled() => return Ended::Done,
-                read = timeout(left, self.socket.read_buf(&mut self.input)) => read,
-            };
-            match read {
-                Ok(Ok(1..)) => {}
-                Ok(Ok(0) | Err(_)) | Err(_) => return Ended::Lost,
-            }
-            match self.replies() {
-                Ok(now) => accepted |= now,
-                Err(ended) => return ended,
-            }
-        }
-    }
-
-    fn next_frame(&mut self) -> Option<Vec<Record>> {
-        let most = self
-            .sending
-            .records_per_frame
-            .clamp(1, self.device.side.max_records().max(1));
-        let records: Vec<Record> = self.device.vehicle.by_ref().take(most).collect();
-        (!records.is_empty()).then_some(records)
-    }
-
-    /// When the frame is to be sent; None: at once.
-    fn due(&self, records: &[Record]) -> Option<Instant> {
-        let Pace::Times { factor, from } = self.sending.pace else {
-            return None;
-        };
-        let latest = records.iter().map(|r| r.time).max().unwrap_or(from);
-        let ms = latest.since(from).max(0) as f64 / factor.max(0.001);
-        Some(self.begun + Duration::from_secs_f64(ms / 1000.0))
-    }
-
-    async fn send(&mut self, records: Vec<Record>) -> bool {
-        let (tag, bytes) = self.device.side.data(&records);
-        self.in_flight.push_back(InFlight {
-            tag,
-            records,
-            sent: Instant::now(),
-        });
-        self.counts.frames_sent.fetch_add(1, Ordering::Relaxed);
-        self.socket.write_all(&bytes).await.is_ok()
-    }
-
-    /// Takes what the server said; gives whether the log-in was accepted just now.
-    fn replies(&mut self) -> Result<bool, Ended> {
-        let mut events = Vec::new();
-        let consumed = self.device.side.receive(&self.input, &mut events);
-        self.input.drain(..consumed.min(self.input.len()));
-        let mut accepted = false;
-        for event in events {
-            match event {
-                DeviceEvent::Accepted => accepted = true,
-                DeviceEvent::Refused => {
-                    return Err(Ended::Failed(DeviceError::Refused(self.device.id.clone())));
-                }
-                DeviceEvent::Acknowledged { tag } => self.acknowledged(tag)?,
-                DeviceEvent::Rejected { .. } => return Err(Ended::Lost),
-            }
-        }
-        Ok(accepted)
-    }
-
-    fn acknowledged(&mut self, tag: u64) -> Result<(), Ended> {
-        let Some(at) = self.in_flight.iter().position(|f| f.tag == tag) else {
-            return Ok(());
-        };
-        let Some(frame) = self.in_flight.remove(at) else {
-            return Ok(());
-        };
-        let entered = self.ledger.acknowledged(&self.device.id, &frame.records);
-        entered.map_err(|e| Ended::Failed(e.into()))?;
-        self.counts
-            .frames_acknowledged
-            .fetch_add(1, Ordering::Relaxed);
-        let count = frame.records.len() as u64;
-        self.counts
-            .records_acknowledged
-            .fetch_add(count, Ordering::Relaxed);
-        Ok(())
-    }
-}
-
-/// False when told to stop first.
-async fn wait_until(due: Option<Instant>, stop: &CancellationToken) -> bool {
-    let Some(due) = due else {
-        return !stop.is_cancelled();
+/// Nobody to speak to, a protocol that is not spoken, or a ledger that cannot be written. A
+/// device that is refused, or a server that is away, is none.
+pub async fn run(config: FleetConfig, stop: CancellationToken) -> Result<FleetReport, FleetError> {
+    let shared = Shared {
+        ledger: Arc::new(Ledger::open(config.ledger.as_deref())?),
+        counts: Arc::clone(&config.counts),
+        // Ends the others when one cannot go on.
+        stop: stop.child_token(),
     };
-    tokio::select! {
-        () = stop.cancelled() => false,
-        () = tokio::time::sleep_until(due) => true,
+    let mut driving = JoinSet::new();
+    for n in config.first..config.first.saturating_add(config.vehicles) {
+        driving.spawn(device(&config, n, &shared)?.run());
+    }
+    let mut refused = 0;
+    let mut failed = None;
+    while let Some(ended) = driving.join_next().await {
+        match ended {
+            Ok(Ok(())) => {}
+            Ok(Err(DeviceError::Refused)) => refused += 1,
+            Ok(Err(DeviceError::Ledger(error))) => {
+                shared.stop.cancel();
+                failed = Some(error.into());
+            }
+            Err(error) => {
+                if let Ok(panic) = error.try_into_panic() {
+                    std::panic::resume_unwind(panic);
+                }
+            }
+        }
+    }
+    failed.map_or(Ok(report(&config, refused)), Err)
+}
+
+fn device(config: &FleetConfig, n: u32, shared: &Shared) -> Result<Device<Vehicle>, FleetError> {
+    let (protocol, to, id) = speaks(&config.listeners, n).ok_or(FleetError::NoListener)?;
+    let sending = Sending {
+        to,
+        pace: config.pace,
+        records_per_frame: config.records_per_frame,
+        window: config.window,
+        patience: config.patience,
+    };
+    let vehicle = Vehicle::new(config.seed, n, road(&config.roads, n), config.span);
+    Device::new(protocol, &id, vehicle, sending, shared.clone())
+        .ok_or(FleetError::NotSpoken(protocol))
+}
+
+/// The road of vehicle `n` among `roads`, or among the built-in ones where there are none.
+fn road(roads: &[Road], n: u32) -> Road {
+    let turn = |roads: &[Road]| roads.get((n as usize).checked_rem(roads.len())?).cloned();
+    turn(roads)
+        .or_else(|| turn(&Road::built_in()))
+        .unwrap_or_else(Road::coast)
+}
+
+fn report(config: &FleetConfig, refused: u64) -> FleetReport {
+    let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+    let counts = &config.counts;
+    FleetReport {
+        vehicles: config.vehicles.into(),
+        refused,
+        connections: read(&counts.connections),
+        frames_sent: read(&counts.frames_sent),
+        frames_acknowledged: read(&counts.frames_acknowledged),
+        records_generated: read(&counts.records_generated),
+        records_acknowledged: read(&counts.records_acknowledged),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Habit;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_habit_is_told_in_every_protocol() {
+        let listeners = Protocol::ALL.map(|p| (p, ()));
+        let mut pairs = BTreeSet::new();
+        for n in 0..18 {
+            let (protocol, (), id) = speaks(&listeners, n).unwrap();
+            assert_eq!(id, device_id(protocol, n));
+            pairs.insert((protocol, format!("{:?}", Habit::of(n))));
+        }
+        assert_eq!(pairs.len(), 18);
+        assert!(speaks::<()>(&[], 3).is_none());
     }
 }

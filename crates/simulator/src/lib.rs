@@ -1,14 +1,18 @@
 //! A fleet of devices that speak the protocols and drive the roads.
 //!
 //! What a vehicle does ([`Vehicle`]) is a function of the seed and its number alone; when it is
-//! sent, acknowledged and sent again is the business of [`fleet`].
+//! sent, acknowledged and sent again is the business of [`fleet`] and [`device`].
 
+mod carried;
+pub mod device;
 pub mod fleet;
 mod ledger;
 pub mod replay;
 mod road;
 mod vehicle;
 
+pub use carried::{Carried, Entry};
+pub use fleet::{FleetConfig, FleetError, FleetReport, device_id};
 pub use ledger::{Ledger, LedgerError};
 pub use road::Road;
 pub use vehicle::{Habit, Span, Vehicle};

@@ -26,6 +26,27 @@ const COAST: [(f64, f64); 10] = [
     (21.0750, 107.4150),
 ];
 
+/// National road 18 westward from Uông Bí over Mạo Khê and Đông Triều to Sao Đỏ, roughly.
+const WEST: [(f64, f64); 5] = [
+    (21.0340, 106.7700),
+    (21.0420, 106.6900),
+    (21.0580, 106.6000),
+    (21.0830, 106.5120),
+    (21.1080, 106.3940),
+];
+
+/// National road 18 eastward from Mông Dương over Tiên Yên, Đầm Hà and Hải Hà to Móng Cái, roughly.
+const EAST: [(f64, f64); 8] = [
+    (21.0620, 107.3550),
+    (21.1300, 107.3700),
+    (21.2150, 107.3950),
+    (21.3300, 107.4000),
+    (21.3520, 107.5000),
+    (21.3540, 107.5960),
+    (21.4500, 107.7550),
+    (21.5200, 107.9500),
+];
+
 impl Road {
     /// None with fewer than two points.
     pub fn new(points: Vec<Position>) -> Option<Self> {
@@ -42,11 +63,20 @@ impl Road {
 
     /// The built-in road of the example.
     pub fn coast() -> Self {
-        let points = COAST
+        Self::of(&COAST)
+    }
+
+    /// All built-in roads: around Hạ Long, to the west and to the border in the east.
+    pub fn built_in() -> [Self; 3] {
+        [Self::coast(), Self::of(&WEST), Self::of(&EAST)]
+    }
+
+    fn of(points: &[(f64, f64)]) -> Self {
+        let points = points
             .iter()
             .filter_map(|(lat, lon)| Position::new(*lat, *lon))
             .collect();
-        Self::new(points).expect("ten points of the globe, apart from each other")
+        Self::new(points).expect("several points of the globe, apart from each other")
     }
 
     /// Metres from end to end.

@@ -1,188 +1,200 @@
-//! A device against a server that cuts connections: at the end everything is acknowledged once.
+//! A fleet against a server: what it generated is filed once, through cuts, and its ledger names
+//! exactly what was filed.
 
 #![allow(clippy::unwrap_used)] // in a test what fails to unwrap has failed
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+mod support;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use support::{Server, Trouble};
 use tokio_util::sync::CancellationToken;
-use waywarden_model::hash::content_hash;
-use waywarden_model::{DeviceDirectory, DeviceProfile, SourceId, Standing, Timestamp};
-use waywarden_simulator::fleet::{Counts, Device, Pace, Sending, run};
-use waywarden_simulator::{Ledger, Road, Span, Vehicle, imei};
-use waywarden_wire::teltonika::{Teltonika, TeltonikaDevice};
-use waywarden_wire::{Env, Event, Progress, Session, Settings};
+use waywarden_model::{Protocol, Timestamp};
+use waywarden_simulator::device::Pace;
+use waywarden_simulator::fleet::{self, FleetConfig, FleetError, FleetReport};
+use waywarden_simulator::{Span, device_id};
 
-struct All;
-
-impl DeviceDirectory for All {
-    fn look_up(&self, candidates: &[String]) -> DeviceProfile {
-        DeviceProfile {
-            source: SourceId::from(candidates[0].as_str()),
-            standing: Standing::Known,
-            utc_offset_s: None,
-            dialect: None,
-        }
-    }
+/// Protocols that have a device's side.
+fn spoken() -> Vec<Protocol> {
+    let spoken = |p: &Protocol| waywarden_wire::device_side(*p, &device_id(*p, 1)).is_some();
+    Protocol::ALL.into_iter().filter(spoken).collect()
 }
 
-/// (device, event time) to content hash and how often it came.
-type Filed = Arc<Mutex<BTreeMap<(String, i64), (u64, u32)>>>;
-
-/// Reads frames, files their records and acknowledges, but cuts the line before the `cut`th
-/// acknowledgement of each connection.
-async fn serve(mut socket: TcpStream, filed: Filed, cut: usize) {
-    let settings = Settings::default();
-    let env = Env {
-        now: Timestamp::MAX,
-        directory: &All,
-        settings: &settings,
-    };
-    let mut session = Teltonika::new();
-    let (mut input, mut acknowledged) = (Vec::new(), 0);
-    while socket.read_buf(&mut input).await.unwrap_or(0) > 0 {
-        let mut events = Vec::new();
-        let consumed = match session.receive(&input, &env, &mut events) {
-            Progress::NeedMore { consumed } | Progress::Close { consumed, .. } => consumed,
-        };
-        input.drain(..consumed);
-        for event in events {
-            let reply = match event {
-                Event::Reply(reply) => reply,
-                Event::Frame(frame) => {
-                    let mut filed = filed.lock().unwrap();
-                    for reading in &frame.readings {
-                        let record = reading.record();
-                        let key = (frame.device.source.to_string(), record.time.millis());
-                        let row = filed.entry(key).or_insert((content_hash(record), 0));
-                        assert_eq!(row.0, content_hash(record), "a repeat is the same record");
-                        row.1 += 1;
-                    }
-                    acknowledged += 1;
-                    if acknowledged == cut {
-                        return;
-                    }
-                    frame.durable_reply.unwrap()
-                }
-                _ => continue,
-            };
-            if socket.write_all(&reply).await.is_err() {
-                return;
-            }
-        }
-    }
-}
-
-async fn server(filed: Filed, cut: usize) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((socket, _)) = listener.accept().await {
-            tokio::spawn(serve(socket, Arc::clone(&filed), cut));
-        }
-    });
-    address
-}
-
-#[tokio::test]
-async fn what_is_cut_is_sent_again_and_nothing_is_left_out() {
-    let filed = Filed::default();
-    let to = server(Arc::clone(&filed), 40).await;
-    let from = Timestamp::parse_rfc3339("2026-03-10T00:00:00+07:00").unwrap();
-    let span = Span {
-        from,
-        until: from.plus_millis(8 * 3_600_000),
-        every_ms: 10_000,
-    };
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("ledger.jsonl");
-    let ledger = Arc::new(Ledger::open(Some(&path)).unwrap());
-    let counts = Arc::new(Counts::default());
-    let sending = Sending {
-        to,
+/// Six vehicles from five to nine in the morning, a record every ten seconds.
+fn config(server: &Server) -> FleetConfig {
+    let from = Timestamp::parse_rfc3339("2026-03-10T05:00:00+07:00").unwrap();
+    FleetConfig {
+        listeners: spoken().iter().map(|p| (*p, server.address)).collect(),
+        first: 1,
+        vehicles: 6,
+        seed: 11,
+        span: Span {
+            from,
+            until: from.plus_millis(4 * 3_600_000),
+            every_ms: 10_000,
+        },
         pace: Pace::Unbounded,
         records_per_frame: 20,
-        window: 5,
-        patience: Duration::from_secs(10),
-    };
-    let device = |n: u32| Device {
-        id: imei(n),
-        side: Box::new(TeltonikaDevice::new(&imei(n))),
-        vehicle: Vehicle::new(1, n, Road::coast(), span),
-    };
-    for n in [4, 5] {
-        let work = run(
-            device(n),
-            sending,
-            Arc::clone(&ledger),
-            Arc::clone(&counts),
-            CancellationToken::new(),
-        );
-        tokio::time::timeout(Duration::from_secs(60), work)
-            .await
-            .unwrap()
-            .unwrap();
-    }
-    let filed = filed.lock().unwrap();
-    let lines = std::fs::read_to_string(&path).unwrap();
-    assert_eq!(
-        lines.lines().count(),
-        2 * 2880,
-        "each record is acknowledged once"
-    );
-    assert_eq!(filed.len(), 2 * 2880);
-    assert!(
-        filed.values().any(|(_, times)| *times > 1),
-        "something was sent again"
-    );
-    assert!(
-        counts
-            .connections
-            .load(std::sync::atomic::Ordering::Relaxed)
-            > 4
-    );
-    for n in [4, 5] {
-        let sent: Vec<_> = Vehicle::new(1, n, Road::coast(), span).collect();
-        assert!(
-            sent.iter()
-                .all(|r| filed.contains_key(&(imei(n), r.time.millis())))
-        );
+        window: 4,
+        patience: Duration::from_secs(20),
+        roads: Vec::new(),
+        ledger: None,
+        counts: std::sync::Arc::default(),
     }
 }
 
+async fn drive(config: FleetConfig) -> Result<FleetReport, FleetError> {
+    let driven = fleet::run(config, CancellationToken::new());
+    tokio::time::timeout(Duration::from_secs(120), driven)
+        .await
+        .expect("a fleet of four hours is done within two minutes")
+}
+
+type Entries = BTreeSet<(String, i64, u64)>;
+
+/// Entries of the ledger by state; none stands there twice.
+fn ledger(path: &Path) -> (Entries, Entries) {
+    let (mut generated, mut acknowledged) = (Entries::new(), Entries::new());
+    for line in std::fs::read_to_string(path).unwrap().lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let hash = u64::from_str_radix(line["hash"].as_str().unwrap(), 16).unwrap();
+        let device = line["device"].as_str().unwrap().to_owned();
+        let entry = (device, line["time"].as_i64().unwrap(), hash);
+        let new = match line["state"].as_str() {
+            Some("generated") => generated.insert(entry),
+            Some("acknowledged") => acknowledged.insert(entry),
+            other => panic!("{other:?}"),
+        };
+        assert!(new, "an entry stands in the ledger twice: {line}");
+    }
+    (generated, acknowledged)
+}
+
 #[tokio::test]
-async fn told_to_stop_it_stops() {
-    let to = server(Filed::default(), usize::MAX).await;
-    let from = Timestamp::from_secs(1_773_100_800);
-    let span = Span {
-        from,
-        until: Timestamp::MAX,
-        every_ms: 1000,
+async fn what_is_cut_is_sent_again_and_the_ledger_is_what_was_filed() {
+    let server = Server::start(Trouble {
+        cut_at: Some(70),
+        ..Trouble::default()
+    })
+    .await;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ledger.jsonl");
+    let report = drive(FleetConfig {
+        ledger: Some(path.clone()),
+        ..config(&server)
+    })
+    .await
+    .unwrap();
+
+    let all = 6 * 4 * 360;
+    assert_eq!(report.records_generated, all);
+    assert_eq!(report.records_acknowledged, all);
+    assert!(report.connections > report.vehicles, "{report:?}");
+    let (generated, acknowledged) = ledger(&path);
+    assert_eq!(generated, acknowledged);
+    let filed = server.filed.lock().unwrap();
+    let keys: Entries = filed.keys().cloned().collect();
+    assert_eq!(keys, acknowledged);
+    assert!(
+        filed.values().any(|(_, times)| *times > 1),
+        "nothing was sent again"
+    );
+}
+
+#[tokio::test]
+async fn frames_windows_and_cuts_do_not_change_what_is_said() {
+    let mut told = Vec::new();
+    for (records_per_frame, window, cut_at) in [(1, 16, Some(333)), (50, 1, None)] {
+        let server = Server::start(Trouble {
+            cut_at,
+            ..Trouble::default()
+        })
+        .await;
+        drive(FleetConfig {
+            records_per_frame,
+            window,
+            vehicles: 2,
+            ..config(&server)
+        })
+        .await
+        .unwrap();
+        let keys: Entries = server.filed.lock().unwrap().keys().cloned().collect();
+        told.push(keys);
+    }
+    assert_eq!(told[0], told[1]);
+}
+
+#[tokio::test]
+async fn every_protocol_that_is_spoken_takes_its_turn() {
+    let server = Server::start(Trouble::default()).await;
+    let mut config = config(&server);
+    config.span.until = config.span.from.plus_millis(600_000);
+    drive(config.clone()).await.unwrap();
+    let seen: BTreeSet<String> = server.seen.lock().unwrap().iter().cloned().collect();
+    let expected: BTreeSet<String> = (1..=6)
+        .filter_map(|n| fleet::speaks(&config.listeners, n))
+        .map(|(_, _, id)| id)
+        .collect();
+    assert_eq!(seen, expected);
+}
+
+#[tokio::test]
+async fn refused_devices_are_counted_and_end() {
+    let server = Server::start(Trouble {
+        refuse: true,
+        ..Trouble::default()
+    })
+    .await;
+    let listeners = vec![(Protocol::Teltonika, server.address)];
+    let report = drive(FleetConfig {
+        listeners,
+        vehicles: 3,
+        ..config(&server)
+    })
+    .await
+    .unwrap();
+    assert_eq!((report.refused, report.records_acknowledged), (3, 0));
+}
+
+#[tokio::test]
+async fn a_pace_holds_records_back_and_a_stop_ends_the_fleet() {
+    let server = Server::start(Trouble::default()).await;
+    let mut config = config(&server);
+    // A hundred seconds of event time in one of the clock: ten records of each vehicle.
+    config.pace = Pace::Times {
+        factor: 100.0,
+        from: config.span.from,
     };
+    config.records_per_frame = 1;
     let stop = CancellationToken::new();
-    let device = Device {
-        id: imei(1),
-        side: Box::new(TeltonikaDevice::new(&imei(1))),
-        vehicle: Vehicle::new(1, 1, Road::coast(), span),
-    };
-    let pace = Pace::Times { factor: 1.0, from };
-    let sending = Sending {
-        to,
-        pace,
-        records_per_frame: 1,
-        window: 1,
-        patience: Duration::from_secs(9),
-    };
-    let ledger = Arc::new(Ledger::open(None).unwrap());
-    let work = tokio::spawn(run(device, sending, ledger, Arc::default(), stop.clone()));
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    let begun = Instant::now();
+    let driving = tokio::spawn(fleet::run(config, stop.clone()));
+    tokio::time::sleep(Duration::from_millis(1500)).await;
     stop.cancel();
-    tokio::time::timeout(Duration::from_secs(5), work)
+    let report = tokio::time::timeout(Duration::from_secs(5), driving)
         .await
         .unwrap()
         .unwrap()
         .unwrap();
+    // One for each ten seconds gone, and the one at the very start.
+    let due = 6 * (begun.elapsed().as_millis() as u64 / 100 + 1);
+    assert!(report.frames_sent <= due, "{report:?}");
+    assert!(report.records_acknowledged >= 6, "{report:?}");
+    // What was on its way at the stop may be filed without being known as such, never the reverse.
+    let filed = server.records() as u64;
+    assert!(
+        (report.records_acknowledged..=report.frames_sent).contains(&filed),
+        "{report:?} {filed}"
+    );
+}
+
+#[tokio::test]
+async fn without_a_listener_nobody_drives() {
+    let server = Server::start(Trouble::default()).await;
+    let config = FleetConfig {
+        listeners: Vec::new(),
+        ..config(&server)
+    };
+    assert!(matches!(drive(config).await, Err(FleetError::NoListener)));
 }

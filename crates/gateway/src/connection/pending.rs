@@ -1,0 +1,268 @@
+//! What a connection took and has not answered yet, in the order of the answers.
+
+use crate::intake::Publish;
+use crate::shared::Shared;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+use tokio::sync::OwnedSemaphorePermit;
+use waywarden_bus::{BusError, Receipt};
+
+/// Frames and replies in flight.
+#[derive(Default)]
+pub(super) struct Pending {
+    slots: VecDeque<Slot>,
+    /// Slots that an immediate reply must not overtake.
+    ordered: usize,
+    /// Frames that the log has not taken, or has failed to write.
+    waiting: usize,
+    bytes: usize,
+    /// A frame became durable since this was last asked.
+    progressed: bool,
+    /// The append that waits for a place in the log, of the first waiting frame.
+    appending: Option<BoxFuture<'static, Result<Receipt, BusError>>>,
+}
+
+impl std::fmt::Debug for Pending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pending")
+            .field("slots", &self.slots.len())
+            .field("waiting", &self.waiting)
+            .finish_non_exhaustive()
+    }
+}
+
+enum Slot {
+    Reply(Vec<u8>),
+    Frame(Box<InFlight>),
+}
+
+struct InFlight {
+    publish: Publish,
+    state: State,
+    taken: Instant,
+    size: usize,
+    _budget: OwnedSemaphorePermit,
+}
+
+enum State {
+    /// The log has not taken it, or has failed to write it.
+    Waiting,
+    Taken(Receipt),
+    Durable,
+}
+
+/// What [`Pending::poll`] found.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Nothing, or more frames are durable.
+    Fine,
+    /// A write failed: wait before the next attempt.
+    Failed,
+    /// The log is closed: nothing in flight can become durable any more.
+    Closed,
+}
+
+/// A queue above this is not kept while the connection is idle.
+const KEEP_SLOTS: usize = 4;
+
+impl Pending {
+    pub(super) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Whether everything that was taken is in the log's hands.
+    pub(super) fn all_taken(&self) -> bool {
+        self.waiting == 0
+    }
+
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether a frame became durable since the last call.
+    pub(super) fn take_progress(&mut self) -> bool {
+        std::mem::take(&mut self.progressed)
+    }
+
+    pub(super) fn push(&mut self, publish: Publish, taken: Instant, budget: OwnedSemaphorePermit) {
+        let size = publish.size();
+        self.bytes += size;
+        self.waiting += 1;
+        self.ordered += usize::from(!publish.tagged && publish.reply.is_some());
+        self.slots.push_back(Slot::Frame(Box::new(InFlight {
+            publish,
+            state: State::Waiting,
+            taken,
+            size,
+            _budget: budget,
+        })));
+    }
+
+    /// An immediate reply: at once to `out`, unless it would overtake one that carries no tag.
+    pub(super) fn immediate(&mut self, reply: Vec<u8>, out: &mut Vec<u8>) {
+        if self.ordered == 0 {
+            out.extend_from_slice(&reply);
+        } else {
+            self.queue(reply);
+        }
+    }
+
+    /// A durable reply for which nothing needs to be written: keeps its order among the others.
+    pub(super) fn in_order(&mut self, reply: Vec<u8>, out: &mut Vec<u8>) {
+        if self.slots.is_empty() {
+            out.extend_from_slice(&reply);
+        } else {
+            self.queue(reply);
+        }
+    }
+
+    fn queue(&mut self, reply: Vec<u8>) {
+        self.bytes += reply.len();
+        self.ordered += 1;
+        self.slots.push_back(Slot::Reply(reply));
+    }
+
+    /// Hands waiting frames to the log and moves the replies of durable ones to `out`.
+    pub(super) fn poll(
+        &mut self,
+        shared: &Shared,
+        may_append: bool,
+        out: &mut Vec<u8>,
+        cx: &mut Context<'_>,
+    ) -> Found {
+        // Receipts first: what is durable frees places for what waits.
+        let found = self.poll_receipts(shared, out, cx);
+        if found != Found::Fine || !may_append || self.waiting == 0 {
+            return found;
+        }
+        match self.poll_appends(shared, cx) {
+            // A receipt may be there already, and must register whom to wake if it is not.
+            Found::Fine => self.poll_receipts(shared, out, cx),
+            other => other,
+        }
+    }
+
+    fn poll_receipts(&mut self, shared: &Shared, out: &mut Vec<u8>, cx: &mut Context<'_>) -> Found {
+        while let Some(front) = self.slots.front_mut() {
+            match front {
+                Slot::Reply(reply) => {
+                    out.extend_from_slice(reply);
+                    self.bytes -= reply.len();
+                    self.ordered -= 1;
+                }
+                Slot::Frame(frame) => {
+                    let answer = match &mut frame.state {
+                        State::Waiting => break,
+                        State::Durable => Poll::Ready(Ok(Ok(0))),
+                        State::Taken(receipt) => Pin::new(receipt).poll(cx),
+                    };
+                    match answer {
+                        Poll::Pending => break,
+                        Poll::Ready(Ok(Ok(_))) => {
+                            let (size, ordered) = frame.durable(shared, out);
+                            self.bytes -= size;
+                            self.ordered -= usize::from(ordered);
+                            self.progressed = true;
+                        }
+                        Poll::Ready(Ok(Err(error @ BusError::Write(_)))) => {
+                            shared.log_failed(&error);
+                            frame.state = State::Waiting;
+                            self.waiting += 1;
+                            self.take_back();
+                            return Found::Failed;
+                        }
+                        Poll::Ready(_) => return Found::Closed,
+                    }
+                }
+            }
+            self.slots.pop_front();
+        }
+        if self.slots.is_empty() && self.slots.capacity() > KEEP_SLOTS {
+            self.slots = VecDeque::new();
+        }
+        Found::Fine
+    }
+
+    /// After a failure of the first: every other frame whose write failed waits again as well,
+    /// so that they go back to the log together and in their order.
+    fn take_back(&mut self) {
+        // It belongs to a frame behind those; nothing was taken yet.
+        self.appending = None;
+        for slot in &mut self.slots {
+            let Slot::Frame(frame) = slot else { continue };
+            let State::Taken(receipt) = &mut frame.state else {
+                continue;
+            };
+            match receipt.try_recv() {
+                Ok(Err(BusError::Write(_))) => {
+                    frame.state = State::Waiting;
+                    self.waiting += 1;
+                }
+                Ok(Ok(_)) => frame.state = State::Durable,
+                // Not answered, or the log is closed: found out when it is at the front.
+                _ => {}
+            }
+        }
+    }
+
+    fn poll_appends(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Found {
+        let mut appending = self.appending.take();
+        for slot in &mut self.slots {
+            let Slot::Frame(frame) = slot else { continue };
+            if !matches!(frame.state, State::Waiting) {
+                continue;
+            }
+            let mut attempt = appending
+                .take()
+                .unwrap_or_else(|| start(shared, &frame.publish));
+            match attempt.poll_unpin(cx) {
+                Poll::Pending => {
+                    self.appending = Some(attempt);
+                    return Found::Fine;
+                }
+                Poll::Ready(Ok(receipt)) => {
+                    frame.state = State::Taken(receipt);
+                    self.waiting -= 1;
+                }
+                Poll::Ready(Err(error @ BusError::Write(_))) => {
+                    shared.log_failed(&error);
+                    return Found::Failed;
+                }
+                Poll::Ready(Err(_)) => return Found::Closed,
+            }
+            if self.waiting == 0 {
+                break;
+            }
+        }
+        Found::Fine
+    }
+}
+
+impl InFlight {
+    /// The records are safe: the reply may go out. Gives the size and whether it was ordered.
+    fn durable(&mut self, shared: &Shared, out: &mut Vec<u8>) -> (usize, bool) {
+        shared.log_works();
+        shared.metrics.of(self.publish.protocol).durable.inc();
+        shared
+            .metrics
+            .durable
+            .observe(self.taken.elapsed().as_secs_f64());
+        let Some(reply) = self.publish.reply.take() else {
+            return (self.size, false);
+        };
+        out.extend_from_slice(&reply);
+        (self.size, !self.publish.tagged)
+    }
+}
+
+/// The future owns what it needs: it may outlive this poll.
+fn start(shared: &Shared, publish: &Publish) -> BoxFuture<'static, Result<Receipt, BusError>> {
+    let log = Arc::clone(&shared.log);
+    let (partition, payload) = (publish.partition, publish.payload.clone());
+    Box::pin(async move { log.append(partition, payload).await })
+}

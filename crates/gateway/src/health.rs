@@ -1,0 +1,51 @@
+//! What keeps a gateway from being ready.
+
+use std::fmt;
+
+/// A reason not to be ready. None of them: ready.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Health {
+    /// Less free disk than the reserve: no socket is read.
+    DiskReserve { free: u64, reserve: u64 },
+    /// The log refuses to write: nothing is acknowledged.
+    LogFailing,
+    /// The clock stands before the last stamp of receipt.
+    ClockBehind { ms: i64 },
+    /// The last stamp cannot be kept on disk.
+    StampNotKept,
+    /// Shutting down: nothing more is taken.
+    Stopping,
+}
+
+impl Health {
+    /// Bounded label for pages and metrics.
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::DiskReserve { .. } => "disk_reserve",
+            Self::LogFailing => "log_failing",
+            Self::ClockBehind { .. } => "clock_behind",
+            Self::StampNotKept => "stamp_not_kept",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DiskReserve { free, reserve } => write!(
+                f,
+                "{free} bytes of disk are free, the reserve is {reserve}: devices are not read"
+            ),
+            Self::LogFailing => f.write_str("the log cannot be written: nothing is acknowledged"),
+            Self::ClockBehind { ms } => {
+                write!(
+                    f,
+                    "the clock stands {ms} ms before the last stamp of receipt"
+                )
+            }
+            Self::StampNotKept => f.write_str("the last stamp of receipt cannot be kept on disk"),
+            Self::Stopping => f.write_str("shutting down"),
+        }
+    }
+}

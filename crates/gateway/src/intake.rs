@@ -1,0 +1,100 @@
+//! From a decoded frame to what the log takes.
+
+use crate::shared::Shared;
+use bytes::Bytes;
+use waywarden_bus::encode;
+use waywarden_model::hash::partition_of;
+use waywarden_model::{Frame, Message, Protocol, Record, Standing, Timestamp};
+use waywarden_wire::{DecodedFrame, Reading};
+
+/// What is to be done with a frame.
+#[derive(Debug)]
+pub(crate) enum Intake {
+    /// Publish, then reply.
+    Publish(Publish),
+    /// Nothing in it has a time: the reply goes out without the log.
+    ReplyOnly(Option<Vec<u8>>),
+    /// Not taken and not answered; the connection ends.
+    Turn(Turned),
+}
+
+/// Why a frame is not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Turned {
+    /// The directory refuses the device.
+    Refused,
+    /// A held device is at its bound for today.
+    HeldFull,
+}
+
+/// A message on its way to the log, and the reply that waits for it.
+#[derive(Debug)]
+pub(crate) struct Publish {
+    pub(crate) protocol: Protocol,
+    pub(crate) partition: u32,
+    pub(crate) payload: Bytes,
+    pub(crate) reply: Option<Vec<u8>>,
+    /// Immediate replies may overtake the reply.
+    pub(crate) tagged: bool,
+}
+
+impl Publish {
+    /// Bytes that it holds until it is durable.
+    pub(crate) fn size(&self) -> usize {
+        self.payload.len() + self.reply.as_ref().map_or(0, Vec::len) + OVERHEAD
+    }
+}
+
+/// The structures around a message in flight: its slot, its receipt, its place in the queue.
+const OVERHEAD: usize = 256;
+
+pub(crate) fn take(
+    shared: &Shared,
+    protocol: Protocol,
+    received: Timestamp,
+    frame: DecodedFrame,
+) -> Intake {
+    let metrics = shared.metrics.of(protocol);
+    metrics.frames.inc();
+    let held = match frame.device.standing {
+        Standing::Known => false,
+        Standing::Held => true,
+        Standing::Refused => return Intake::Turn(Turned::Refused),
+    };
+    let records: Vec<Record> = frame.readings.into_iter().filter_map(timed).collect();
+    if records.is_empty() {
+        metrics.untimed.inc();
+        return Intake::ReplyOnly(frame.durable_reply);
+    }
+    let source = frame.device.source;
+    if held {
+        if !shared.held.take(&source, received) {
+            return Intake::Turn(Turned::HeldFull);
+        }
+        shared.metrics.held.inc();
+    }
+    metrics.records.inc_by(records.len() as u64);
+    let partition = partition_of(&source, shared.partitions);
+    let message = Message::Frame(Frame {
+        source,
+        protocol,
+        received,
+        held,
+        records,
+        raw: frame.raw,
+    });
+    Intake::Publish(Publish {
+        protocol,
+        partition,
+        payload: encode(&message),
+        reply: frame.durable_reply,
+        tagged: frame.reply_is_tagged,
+    })
+}
+
+fn timed(reading: Reading) -> Option<Record> {
+    match reading {
+        Reading::Timed(record) => Some(record),
+        Reading::Untimed(_) => None,
+    }
+}

@@ -1,0 +1,172 @@
+//! A log that confirms, holds, fails or is full, as the test says.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::sync::Mutex;
+use tokio::sync::{oneshot, watch};
+use waywarden_bus::{BusError, Entry, Log, LogIdentity, Offset, Receipt, decode};
+use waywarden_model::{Frame, Message, Tick, Timestamp};
+
+pub const PARTITIONS: u32 = 4;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    Confirm,
+    /// Takes, and confirms when told.
+    Hold,
+    /// Takes, and answers that the write failed.
+    Fail,
+    /// Does not take.
+    Full,
+    Closed,
+}
+
+type Reply = oneshot::Sender<Result<Offset, BusError>>;
+
+#[derive(Debug)]
+pub struct TestLog {
+    mode: watch::Sender<Mode>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    durable: Vec<(u32, Frame)>,
+    ticks: Vec<(u32, Tick)>,
+    held: Vec<(u32, Frame, Reply)>,
+    attempts: usize,
+    /// Keeps nothing, for tests that measure memory.
+    forgets: bool,
+}
+
+impl TestLog {
+    pub fn new() -> Self {
+        Self {
+            mode: watch::Sender::new(Mode::Confirm),
+            inner: Mutex::default(),
+        }
+    }
+
+    pub fn forgetful() -> Self {
+        let log = Self::new();
+        log.inner.lock().unwrap().forgets = true;
+        log
+    }
+
+    pub fn set(&self, mode: Mode) {
+        self.mode.send_replace(mode);
+    }
+
+    /// Durable frames in the order of their confirmation.
+    pub fn frames(&self) -> Vec<(u32, Frame)> {
+        self.inner.lock().unwrap().durable.clone()
+    }
+
+    /// Event times of the durable frames, in seconds: the `n` of the line protocol.
+    pub fn numbers(&self) -> Vec<i64> {
+        let number = |(_, f): &(u32, Frame)| f.records[0].time.millis() / 1000;
+        self.inner
+            .lock()
+            .unwrap()
+            .durable
+            .iter()
+            .map(number)
+            .collect()
+    }
+
+    pub fn ticks(&self) -> Vec<(u32, Tick)> {
+        self.inner.lock().unwrap().ticks.clone()
+    }
+
+    pub fn held(&self) -> usize {
+        self.inner.lock().unwrap().held.len()
+    }
+
+    pub fn attempts(&self) -> usize {
+        self.inner.lock().unwrap().attempts
+    }
+
+    /// Confirms the held frame at `index`.
+    pub fn confirm(&self, index: usize) {
+        let mut inner = self.inner.lock().unwrap();
+        let (partition, frame, reply) = inner.held.remove(index);
+        inner.durable.push((partition, frame));
+        let _ = reply.send(Ok(inner.durable.len() as u64));
+    }
+
+    pub fn confirm_all(&self) {
+        while self.held() > 0 {
+            self.confirm(0);
+        }
+    }
+
+    /// The write of the held frame at `index` fails.
+    pub fn fail(&self, index: usize) {
+        let (_, _, reply) = self.inner.lock().unwrap().held.remove(index);
+        let _ = reply.send(Err(BusError::Write("no room".into())));
+    }
+}
+
+#[async_trait]
+impl Log for TestLog {
+    fn identity(&self) -> LogIdentity {
+        LogIdentity {
+            id: "test".into(),
+            partitions: PARTITIONS,
+        }
+    }
+
+    async fn append(&self, partition: u32, payload: Bytes) -> Result<Receipt, BusError> {
+        let mut mode = self.mode.subscribe();
+        let mode = *mode.wait_for(|m| *m != Mode::Full).await.unwrap();
+        let (reply, receipt) = oneshot::channel();
+        let mut inner = self.inner.lock().unwrap();
+        let frame = match decode(&payload).unwrap() {
+            Message::Frame(frame) => frame,
+            Message::Tick(tick) if mode == Mode::Confirm => {
+                inner.ticks.push((partition, tick));
+                let _ = reply.send(Ok(0));
+                return Ok(receipt);
+            }
+            // Ticks fail quietly while frames are held or fail.
+            _ => return Err(BusError::Closed),
+        };
+        inner.attempts += 1;
+        match mode {
+            Mode::Confirm => {
+                if !inner.forgets {
+                    inner.durable.push((partition, frame));
+                }
+                let _ = reply.send(Ok(inner.durable.len() as u64));
+            }
+            Mode::Hold => inner.held.push((partition, frame, reply)),
+            Mode::Closed => return Err(BusError::Closed),
+            Mode::Fail | Mode::Full => {
+                let _ = reply.send(Err(BusError::Write("no room".into())));
+            }
+        }
+        Ok(receipt)
+    }
+
+    async fn read(&self, _: u32, _: Offset, _: usize, _: usize) -> Result<Vec<Entry>, BusError> {
+        Err(BusError::Read("a gateway does not read".into()))
+    }
+
+    async fn range(&self, _: u32) -> Result<(Offset, Offset), BusError> {
+        Ok((0, 0))
+    }
+
+    async fn wait_beyond(&self, _: u32, _: Offset) -> Result<(), BusError> {
+        Ok(())
+    }
+
+    async fn release(&self, _: u32, _: Offset) -> Result<(), BusError> {
+        Ok(())
+    }
+
+    async fn trim(&self, _: Timestamp) -> Result<u64, BusError> {
+        Ok(0)
+    }
+
+    async fn close(&self) {}
+}
