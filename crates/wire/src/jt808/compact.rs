@@ -103,9 +103,15 @@ mod tests {
         assert_eq!(r.altitude_dm, Some(120));
         assert!(r.valid && r.alarms.contains(Alarm::LowPower));
         assert!(!read(BLIND, &body).unwrap().valid);
-        assert_eq!(read(0x5501, &body[..30]).unwrap_err().kind, FrameErrorKind::Truncated);
+        assert_eq!(
+            read(0x5501, &body[..30]).unwrap_err().kind,
+            FrameErrorKind::Truncated
+        );
         let mut wrong = body.clone();
         wrong[7] = 0xA0;
-        assert_eq!(read(0x5501, &wrong).unwrap_err().kind, FrameErrorKind::BadValue);
+        assert_eq!(
+            read(0x5501, &wrong).unwrap_err().kind,
+            FrameErrorKind::BadValue
+        );
     }
 }

@@ -87,7 +87,10 @@ mod tests {
     #[test]
     fn card_in_and_out() {
         let number: &[u8] = b"014098000123\0\0\0\0\0\0\0\0";
-        let card_in = body("0126031008000500", &[b"\x09LAI XE 01", number, b"\x02QN", &[0x20, 0x30, 1, 1]]);
+        let card_in = body(
+            "0126031008000500",
+            &[b"\x09LAI XE 01", number, b"\x02QN", &[0x20, 0x30, 1, 1]],
+        );
         let reading = read(&card_in, &CTX).unwrap();
         let r = reading.record();
         assert!(matches!(reading, Reading::Timed(_)));
@@ -111,18 +114,38 @@ mod tests {
     fn the_form_of_2011_has_no_time() {
         let mut certificate = [0; CERTIFICATE_2011];
         certificate[..12].copy_from_slice(b"014098000123");
-        let body = body("", &[b"\x09LAI XE 01", &[b'0'; IDENTITY_2011], &certificate, b"\x02QN"]);
+        let body = body(
+            "",
+            &[
+                b"\x09LAI XE 01",
+                &[b'0'; IDENTITY_2011],
+                &certificate,
+                b"\x02QN",
+            ],
+        );
         let reading = read(&body, &CTX).unwrap();
         assert!(matches!(reading, Reading::Untimed(_)));
-        assert_eq!(reading.record().driver, DriverSaid::Licence("014098000123".into()));
+        assert_eq!(
+            reading.record().driver,
+            DriverSaid::Licence("014098000123".into())
+        );
     }
 
     #[test]
     fn what_cannot_be_is_refused() {
         let kind = |body: &[u8]| read(body, &CTX).unwrap_err().kind;
-        assert_eq!(kind(&body("0326031008000500", &[])), FrameErrorKind::BadValue);
-        assert_eq!(kind(&body("0126131008000500", &[])), FrameErrorKind::BadValue);
-        assert_eq!(kind(&body("0126031008000500", &[b"\x09LAI"])), FrameErrorKind::Truncated);
+        assert_eq!(
+            kind(&body("0326031008000500", &[])),
+            FrameErrorKind::BadValue
+        );
+        assert_eq!(
+            kind(&body("0126131008000500", &[])),
+            FrameErrorKind::BadValue
+        );
+        assert_eq!(
+            kind(&body("0126031008000500", &[b"\x09LAI"])),
+            FrameErrorKind::Truncated
+        );
         assert_eq!(kind(&[]), FrameErrorKind::Truncated);
     }
 }

@@ -103,7 +103,13 @@ impl From<Short> for Wrong {
 pub fn unescape(frame: &[u8]) -> Result<Cow<'_, [u8]>, Wrong> {
     let inside = frame.get(1..frame.len() - 1).unwrap_or_default();
     let dialect = frame.first() == Some(&DIALECT);
-    let marks = |b: u8| if dialect { matches!(b, 0xE6 | 0x3E) } else { b == 0x7D };
+    let marks = |b: u8| {
+        if dialect {
+            matches!(b, 0xE6 | 0x3E)
+        } else {
+            b == 0x7D
+        }
+    };
     let Some(first) = inside.iter().position(|b| marks(*b)) else {
         return Ok(Cow::Borrowed(inside));
     };
@@ -175,13 +181,21 @@ pub fn message(plain: &[u8], delimiter: u8, lenient: bool) -> Result<Message<'_>
     let properties = c.u16()?;
     let compact = is_compact(id);
     let bit = |n: u8| properties & (1 << n) != 0;
-    let version = if bit(14) && !compact { Some(c.u8()?) } else { None };
+    let version = if bit(14) && !compact {
+        Some(c.u8()?)
+    } else {
+        None
+    };
     let phone = c.take(match (version, delimiter) {
         (Some(_), _) => 10,
         (None, DIALECT) => 7,
         (None, _) => 6,
     })?;
-    let serial = if compact { u16::from(c.u8()?) } else { c.u16()? };
+    let serial = if compact {
+        u16::from(c.u8()?)
+    } else {
+        c.u16()?
+    };
     let part = if bit(13) && !compact {
         let (total, index) = (c.u16()?, c.u16()?);
         Some(Part { total, index })

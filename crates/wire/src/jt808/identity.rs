@@ -57,8 +57,7 @@ pub fn is_code(key: &[u8], phone: &[u8], given: &[u8]) -> bool {
 }
 
 fn mac(key: &[u8], phone: &[u8]) -> Hmac<Sha256> {
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(key).expect("an HMAC takes a key of any length");
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("an HMAC takes a key of any length");
     mac.update(stripped(&digits(phone)).as_bytes());
     mac
 }

@@ -121,7 +121,10 @@ impl Place {
             let v = f64::from(v) / 1e6;
             if negative { -v } else { v }
         };
-        Position::new(degrees(self.lat, self.bit(2)), degrees(self.lon, self.bit(3)))
+        Position::new(
+            degrees(self.lat, self.bit(2)),
+            degrees(self.lon, self.bit(3)),
+        )
     }
 
     /// A fix; a report without a position where the coordinates are outside the globe.
@@ -133,8 +136,9 @@ impl Place {
             record.valid = self.bit(1);
         }
         record.ignition = Some(self.ignition());
-        // Bits 13 to 16 are set while a door is open. Many devices leave them 0 for ever.
-        let open = self.status & 0x1_E000 != 0;
+        // Bits 13 to 16 are set while a door is open. Devices without doors use 13 to 15 for other
+        // things and leave 16 at 0 for ever.
+        let open = self.status & if ctx.doors { 0x1_E000 } else { 0x1_0000 } != 0;
         record.door = (open || ctx.doors).then_some(open);
         record
     }
@@ -250,9 +254,18 @@ mod tests {
         assert_eq!(of("240229235959").unwrap(), "2024-02-29T15:59:59Z");
         assert_eq!(of("000101000000").unwrap(), "1999-12-31T16:00:00Z");
         for bad in [
-            "261310080005", "260010080005", "260300080005", "250229080005", "260431080005",
-            "260310240005", "260310086005", "260310080060", "26031008000a", "a60310080005",
-            "000000000000", "ffffffffffff",
+            "261310080005",
+            "260010080005",
+            "260300080005",
+            "250229080005",
+            "260431080005",
+            "260310240005",
+            "260310086005",
+            "260310080060",
+            "26031008000a",
+            "a60310080005",
+            "000000000000",
+            "ffffffffffff",
         ] {
             assert_eq!(of(bad).unwrap_err().kind, FrameErrorKind::BadValue, "{bad}");
         }
@@ -265,11 +278,13 @@ mod tests {
         // 52.3 km/h; 270 degrees; 2026-03-10 08:00:05; odometer 1234.5 km, 14 satellites, an
         // unknown item, and one that is cut off.
         let item = hex::decode(
-            "000000020000200f013fab300661e9c0fffb020b010e2603100800050104000030393101 0e990201020505aa"
+            "000000020000200f013fabf00661e940fffb020b010e2603100800050104000030393101 0e990201020505aa"
                 .replace(' ', ""),
         )
         .unwrap();
-        let r = read(&item, &CTX).unwrap();
+        let ctx = Context { doors: true, ..CTX };
+        let r = read(&item, &ctx).unwrap();
+        assert_eq!(read(&item, &CTX).unwrap().door, None);
         assert_eq!(r.time.to_string(), "2026-03-10T00:00:05Z");
         assert_eq!(r.position, Position::new(-20.95, -107.08));
         assert!(r.valid && r.alarms == Alarms::NONE.with(Alarm::Overspeed));
@@ -286,8 +301,14 @@ mod tests {
         item[8..12].copy_from_slice(&100_000_000_u32.to_be_bytes());
         item[22..28].copy_from_slice(&[0x26, 3, 0x10, 8, 0, 5]);
         let r = read(&item, &CTX).unwrap();
-        assert_eq!((r.kind, r.position, r.speed), (RecordKind::Status, None, None));
-        assert_eq!(read(&item[..27], &CTX).unwrap_err().kind, FrameErrorKind::Truncated);
+        assert_eq!(
+            (r.kind, r.position, r.speed),
+            (RecordKind::Status, None, None)
+        );
+        assert_eq!(
+            read(&item[..27], &CTX).unwrap_err().kind,
+            FrameErrorKind::Truncated
+        );
     }
 
     #[test]

@@ -73,7 +73,7 @@ fn item(kind: u8, v: &[u8], aovx: bool, r: &mut Record) {
         0x02 => set(&mut r.details.fuel_centi, narrow(v, 0, 2).map(fuel)),
         0x31 => set(&mut r.satellites, v.first().copied()),
         0xAC => set(&mut r.odometer_m, number(v, 0, 4)),
-        0xDA => set(&mut r.motion, v.get(2).map(|s| s & 4 != 0)),
+        0xDA => set(&mut r.motion, lock_status(v).map(|s| s & 4 != 0)),
         0xE2 => set(&mut r.details.fuel_centi, narrow(v, 0, 4).map(tenths)),
         0xE5 if v.len() == 1 => r.motion = Some(v[0] == 1),
         0x94 => vin(v, r),
@@ -88,13 +88,24 @@ fn item(kind: u8, v: &[u8], aovx: bool, r: &mut Record) {
         _ => {}
     }
     if kind == 0xE1 && v.len() == 2 {
-        set(&mut r.details.external_voltage_mv, narrow(v, 0, 2).map(|n| n * 100));
+        set(
+            &mut r.details.external_voltage_mv,
+            narrow(v, 0, 2).map(|n| n * 100),
+        );
     }
 }
 
 fn set<T>(field: &mut Option<T>, value: Option<T>) {
     if value.is_some() {
         *field = value;
+    }
+}
+
+/// Behind the number of times that the string of the lock was cut, where that is there.
+fn lock_status(v: &[u8]) -> Option<u8> {
+    match *v {
+        [status] | [_, _, status, ..] => Some(status),
+        _ => None,
     }
 }
 
@@ -129,11 +140,17 @@ pub fn obd_text_mv(v: &[u8]) -> Option<u32> {
     let text = std::str::from_utf8(v).ok()?.strip_prefix("$OBD-RT,")?;
     let volts = text.split(',').next()?;
     let (whole, fraction) = volts.split_once('.').unwrap_or((volts, ""));
-    let thousandths = fraction.bytes().chain([b'0'; 3]).take(3);
+    let mut thousandths = fraction.bytes().chain([b'0'; 3]).take(3);
     let fraction = thousandths.try_fold(0_u32, |sum, digit| {
-        digit.is_ascii_digit().then(|| sum * 10 + u32::from(digit - b'0'))
+        digit
+            .is_ascii_digit()
+            .then(|| sum * 10 + u32::from(digit - b'0'))
     })?;
-    whole.parse::<u32>().ok()?.checked_mul(1000)?.checked_add(fraction)
+    whole
+        .parse::<u32>()
+        .ok()?
+        .checked_mul(1000)?
+        .checked_add(fraction)
 }
 
 fn driver(kind: u8, v: &[u8], r: &mut Record) {
@@ -189,7 +206,11 @@ fn alarm(kind: u8, v: &[u8], alarms: &mut Alarms) {
         },
         0xD0 => raise(alarms, at(0, 4), &[(1 << 3, Alarm::Vibration)]),
         0xE7 if v.len() == 8 => {
-            raise(alarms, at(0, 2), &[(1, Alarm::Vibration), (0b1110, Alarm::Sos)]);
+            raise(
+                alarms,
+                at(0, 2),
+                &[(1, Alarm::Vibration), (0b1110, Alarm::Sos)],
+            );
         }
         _ => {}
     }
@@ -236,7 +257,10 @@ fn nested_entry(kind: u16, v: &[u8], r: &mut Record) {
         0x2D if v.len() == 4 => {
             set(&mut r.details.external_voltage_mv, narrow(v, 0, 4));
         }
-        0xCE => set(&mut r.details.external_voltage_mv, narrow(v, 0, 2).map(|n| n * 10)),
+        0xCE => set(
+            &mut r.details.external_voltage_mv,
+            narrow(v, 0, 2).map(|n| n * 10),
+        ),
         // These bits are 0 while the alarm lasts.
         0x89 => {
             let clear = !number(v, 0, 4).unwrap_or(u64::MAX);
@@ -275,7 +299,10 @@ fn obd(mut rest: &[u8], r: &mut Record) {
 /// Item FE: supply or odometer by length, else a list with alarms.
 fn private(v: &[u8], r: &mut Record) {
     match (v.len(), v) {
-        (2, _) => set(&mut r.details.external_voltage_mv, narrow(v, 0, 2).map(|n| n * 100)),
+        (2, _) => set(
+            &mut r.details.external_voltage_mv,
+            narrow(v, 0, 2).map(|n| n * 100),
+        ),
         (4, _) => set(&mut r.odometer_m, number(v, 0, 4)),
         (_, [0x7C, list @ ..]) => {
             items(list, &mut |kind, value| {
@@ -300,7 +327,10 @@ fn maker_event(v: &[u8], r: &mut Record) {
     let Some(kind) = number(v, 0, 2) else { return };
     let alarm = match kind {
         0x2003 => {
-            set(&mut r.details.external_voltage_mv, narrow(v, 8, 2).map(|n| n * 10));
+            set(
+                &mut r.details.external_voltage_mv,
+                narrow(v, 8, 2).map(|n| n * 10),
+            );
             return;
         }
         0x2005 => return values(v.get(3..).unwrap_or_default(), r),
@@ -338,7 +368,10 @@ fn values(mut rest: &[u8], r: &mut Record) {
             return;
         };
         if [*a, *b] == [0x20, 0x01] {
-            set(&mut r.details.external_voltage_mv, narrow(v, 0, 2).map(|n| n * 100));
+            set(
+                &mut r.details.external_voltage_mv,
+                narrow(v, 0, 2).map(|n| n * 100),
+            );
         }
         rest = next;
     }
@@ -349,10 +382,19 @@ fn extended(kind: u8, v: &[u8], r: &mut Record) {
     match kind {
         0x01 => set(&mut r.odometer_m, number(v, 0, 4).map(|n| n * 100)),
         0x02 => set(&mut r.details.fuel_centi, narrow(v, 0, 2).map(tenths)),
-        0x61 => set(&mut r.details.external_voltage_mv, narrow(v, 0, 2).map(|n| n * 10)),
-        0x82 => set(&mut r.details.external_voltage_mv, narrow(v, 0, 2).map(|n| n * 100)),
+        0x61 => set(
+            &mut r.details.external_voltage_mv,
+            narrow(v, 0, 2).map(|n| n * 10),
+        ),
+        0x82 => set(
+            &mut r.details.external_voltage_mv,
+            narrow(v, 0, 2).map(|n| n * 100),
+        ),
         0x8B => vin(v, r),
-        0x8E => set(&mut r.details.fuel_centi, v.first().map(|n| i32::from(*n) * 100)),
+        0x8E => set(
+            &mut r.details.fuel_centi,
+            v.first().map(|n| i32::from(*n) * 100),
+        ),
         _ => {}
     }
 }

@@ -58,13 +58,20 @@ impl Open {
 }
 
 /// The packets of a connection that are not complete. Empty, it owns no memory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Parts {
     open: Vec<Open>,
     messages: u32,
 }
 
 impl Parts {
+    pub const fn new() -> Self {
+        Self {
+            open: Vec::new(),
+            messages: 0,
+        }
+    }
+
     /// Counts a message of the connection; gives how many packets are given up for their age.
     pub fn age(&mut self) -> usize {
         if self.open.is_empty() {
@@ -72,8 +79,7 @@ impl Parts {
         }
         self.messages = self.messages.wrapping_add(1);
         let (now, before) = (self.messages, self.open.len());
-        self.open
-            .retain(|o| now.wrapping_sub(o.touched) <= MAX_AGE);
+        self.open.retain(|o| now.wrapping_sub(o.touched) <= MAX_AGE);
         before - self.open.len()
     }
 
@@ -190,7 +196,7 @@ mod tests {
 
     #[test]
     fn any_order_and_repeated_parts() {
-        let (mut parts, mut dropped) = (Parts::default(), Vec::new());
+        let (mut parts, mut dropped) = (Parts::new(), Vec::new());
         let mut add = |serial, index, body: &[u8]| {
             let part = Part { total: 3, index };
             parts.add(&message(serial, body), part, body, &mut dropped)
@@ -199,13 +205,16 @@ mod tests {
         assert_eq!(add(10, 1, b"a"), None);
         assert_eq!(add(13, 1, b"a"), None);
         let whole = add(11, 2, b"b").unwrap();
-        assert_eq!((whole.body, whole.serials), (b"abc".to_vec(), vec![13, 11, 12]));
+        assert_eq!(
+            (whole.body, whole.serials),
+            (b"abc".to_vec(), vec![13, 11, 12])
+        );
         assert!(dropped.is_empty());
     }
 
     #[test]
     fn what_is_held_is_bounded_and_ages() {
-        let (mut parts, mut dropped) = (Parts::default(), Vec::new());
+        let (mut parts, mut dropped) = (Parts::new(), Vec::new());
         let part = |total, index| Part { total, index };
         for (total, index) in [(0, 0), (3, 0), (3, 4), (256, 1)] {
             parts.add(&message(1, b"x"), part(total, index), b"x", &mut dropped);

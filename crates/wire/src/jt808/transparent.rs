@@ -26,10 +26,11 @@ pub fn read(body: &[u8], ctx: &Context) -> Result<Option<Reading>, Wrong> {
     })
 }
 
-/// `GTSL|6|1|0|<card>|...` of a card reader on the serial line; other text says nothing.
+/// A length and `GTSL|6|1|0|<card>|...` of a card reader on the serial line; other text says
+/// nothing.
 fn serial_line(bytes: &[u8], ctx: &Context) -> Reading {
     let mut record = Record::status(ctx.now);
-    let line = text(bytes);
+    let line = text(bytes.get(2..).unwrap_or_default());
     let card = line.strip_prefix("GTSL|").and_then(|t| t.split('|').nth(3));
     if let Some(card) = card.filter(|c| !c.is_empty()) {
         record.driver = DriverSaid::Card(card.into());
@@ -51,8 +52,7 @@ fn accident(c: &mut Cursor<'_>, ctx: &Context) -> Result<Record, Wrong> {
     let at = c.at();
     let (lat, lon) = (f64::from(c.i32()?) / 1e6, f64::from(c.i32()?) / 1e6);
     let what = "coordinates";
-    let position =
-        Position::new(lat, lon).ok_or(Wrong::new(FrameErrorKind::BadValue, what, at))?;
+    let position = Position::new(lat, lon).ok_or(Wrong::new(FrameErrorKind::BadValue, what, at))?;
     let mut record = Record::fix(time, position);
     Motion::read(c)?.put(&mut record);
     Ok(record)
@@ -183,8 +183,8 @@ mod tests {
 
     #[test]
     fn a_card_on_the_serial_line() {
-        let body = [b"\x40GTSL|6|1|0|10218094|1|\r\n".as_slice()].concat();
-        let reading = read(&body, &CTX).unwrap().unwrap();
+        let body = b"\x40\0\x18GTSL|6|1|0|10218094|1|\r\n";
+        let reading = read(body, &CTX).unwrap().unwrap();
         assert!(matches!(reading, Reading::Untimed(_)));
         assert_eq!(reading.record().driver, DriverSaid::Card("10218094".into()));
         assert_eq!(reading.record().time, CTX.now);
@@ -193,7 +193,9 @@ mod tests {
     #[test]
     fn values_and_alarms_of_the_vehicle() {
         // Stored; two values: odometer 1234.5 km, supply 12.6 V; status with ACC, place.
-        let r = of("f0 260310080005 01 02 01 02 0546 04 00003039 0530 02 3138 00000003 013fab30 0661e9c0");
+        let r = of(
+            "f0 260310080005 01 02 01 02 0546 04 00003039 0530 02 3138 00000003 013fabf0 0661e940",
+        );
         let r = r.unwrap().unwrap().record().clone();
         assert_eq!(r.time.to_string(), "2026-03-10T00:00:05Z");
         assert!(r.stored && r.position.is_none());
@@ -202,13 +204,20 @@ mod tests {
         // Two alarms, one with a value: braking and door.
         let r = of("f0 260310080005 00 02 03 02 1b 01 05 31 00 00000000 00000000 00000000");
         let alarms = r.unwrap().unwrap().record().alarms;
-        assert_eq!(alarms, Alarm::ALL.into_iter().filter(|a| matches!(a, Alarm::HardBraking | Alarm::Door))
-            .fold(waywarden_model::Alarms::NONE, waywarden_model::Alarms::with));
+        assert_eq!(
+            alarms,
+            Alarm::ALL
+                .into_iter()
+                .filter(|a| matches!(a, Alarm::HardBraking | Alarm::Door))
+                .fold(waywarden_model::Alarms::NONE, waywarden_model::Alarms::with)
+        );
     }
 
     #[test]
     fn accident_and_unknown_content() {
-        let r = of("ff 260310080005 fec054d0 0661e9c0 0005 020b 005a").unwrap().unwrap();
+        let r = of("ff 260310080005 fec05410 0661e940 0005 020b 005a")
+            .unwrap()
+            .unwrap();
         assert_eq!(r.record().position, Position::new(-20.95, 107.08));
         assert_eq!(of("99 0102"), Ok(None));
         assert_eq!(of("f0 260310080005 00 02 77"), Ok(None));
