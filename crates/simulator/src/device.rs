@@ -76,6 +76,8 @@ pub struct Device<I> {
     sending: Sending,
     shared: Shared,
     begun: Instant,
+    /// It was accepted once: a refusal then means a code that ran out, not an unwelcome device.
+    welcome: bool,
     /// To be sent before anything new, oldest first.
     again: VecDeque<Frame>,
     in_flight: VecDeque<InFlight>,
@@ -109,7 +111,8 @@ impl<E: Into<DeviceError>> From<E> for Ended {
 }
 
 impl<I: Iterator<Item = Record>> Device<I> {
-    /// A device that will send `records` in their order; None where the protocol is not spoken.
+    /// A device that will send `records` in their order; None where the protocol is not
+    /// spoken over TCP.
     pub fn new(
         protocol: Protocol,
         id: &str,
@@ -118,13 +121,14 @@ impl<I: Iterator<Item = Record>> Device<I> {
         shared: Shared,
     ) -> Option<Self> {
         Some(Self {
-            side: waywarden_wire::device_side(protocol, id)?,
+            side: waywarden_wire::device_side(protocol, id),
             carried: Carried::new(protocol, id)?,
             id: id.to_owned(),
             records,
             sending,
             shared,
             begun: Instant::now(),
+            welcome: false,
             again: VecDeque::new(),
             in_flight: VecDeque::new(),
         })
@@ -231,9 +235,13 @@ impl<I: Iterator<Item = Record>> Device<I> {
         if records.is_empty() {
             return Ok(());
         }
-        let entries = self.carried.entries(&records);
+        // Without a ledger nobody asks what the records are called.
+        let entries = match self.shared.ledger.is_kept() {
+            true => self.carried.entries(&records),
+            false => Vec::new(),
+        };
         self.shared.ledger.generated(&self.id, &entries)?;
-        add(&self.shared.counts.records_generated, entries.len());
+        add(&self.shared.counts.records_generated, records.len());
         self.again.push_back(Frame { records, entries });
         Ok(())
     }
@@ -271,7 +279,11 @@ impl<I: Iterator<Item = Record>> Device<I> {
         let mut accepted = false;
         for event in events {
             match event {
-                DeviceEvent::Accepted => accepted = true,
+                DeviceEvent::Accepted => {
+                    accepted = true;
+                    self.welcome = true;
+                }
+                DeviceEvent::Refused if self.welcome => return Err(Ended::Lost),
                 DeviceEvent::Refused => return Err(DeviceError::Refused.into()),
                 DeviceEvent::Acknowledged { tag } => {
                     self.acknowledged(tag)?;
@@ -292,7 +304,7 @@ impl<I: Iterator<Item = Record>> Device<I> {
         add(&self.shared.counts.frames_acknowledged, 1);
         add(
             &self.shared.counts.records_acknowledged,
-            frame.entries.len(),
+            frame.records.len(),
         );
         Ok(())
     }

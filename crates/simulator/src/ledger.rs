@@ -31,6 +31,10 @@ impl Ledger {
         Ok(Self(Some(Mutex::new(BufWriter::new(file)))))
     }
 
+    pub const fn is_kept(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Enters the records of a frame before it is sent for the first time.
     ///
     /// # Errors

@@ -79,6 +79,11 @@ impl Road {
         Self::new(points).expect("several points of the globe, apart from each other")
     }
 
+    /// The line itself, for a register of routes.
+    pub fn points(&self) -> &[Position] {
+        &self.points
+    }
+
     /// Metres from end to end.
     pub fn length_m(&self) -> f64 {
         self.metres.last().copied().unwrap_or(0.0)

@@ -135,7 +135,10 @@ impl Vehicle {
         } else if enough {
             (Phase::Rest, tomorrow)
         } else if self.phase == Phase::Rest {
-            (Phase::Drive, self.now.plus_millis(drive_min * 60_000))
+            // Nobody drives beyond the hours of his habit, or into the night.
+            let left = hours * 3_600_000 - self.driven_today_ms;
+            let stage = self.now.plus_millis(left.min(drive_min * 60_000));
+            (Phase::Drive, stage.min(tomorrow))
         } else {
             (Phase::Rest, self.now.plus_millis(rest_min * 60_000))
         };

@@ -33,12 +33,12 @@ pub fn session(protocol: Protocol, transport: Transport) -> Option<Box<dyn Sessi
     }
 }
 
-/// The device's side of a protocol with this identifier (an IMEI, or the phone number of a
-/// JT/T 808 terminal); None where it has none.
-pub fn device_side(protocol: Protocol, id: &str) -> Option<Box<dyn DeviceSide>> {
+/// The device's side of a protocol with this identifier: an IMEI, or the phone number of a
+/// JT/T 808 terminal.
+pub fn device_side(protocol: Protocol, id: &str) -> Box<dyn DeviceSide> {
     match protocol {
-        Protocol::Teltonika => Some(Box::new(teltonika::TeltonikaDevice::new(id))),
-        Protocol::Gt06 => Some(Box::new(gt06::Gt06Device::new(id))),
-        Protocol::Jt808 => None,
+        Protocol::Teltonika => Box::new(teltonika::TeltonikaDevice::new(id)),
+        Protocol::Gt06 => Box::new(gt06::Gt06Device::new(id)),
+        Protocol::Jt808 => Box::new(jt808::Jt808Device::new(id)),
     }
 }

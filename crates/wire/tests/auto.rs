@@ -7,6 +7,7 @@ use support::properties::Stream;
 use waywarden_model::{Position, Record, Speed};
 use waywarden_wire::auto::Auto;
 use waywarden_wire::gt06::Gt06Device;
+use waywarden_wire::jt808::Jt808Device;
 use waywarden_wire::teltonika::{self, TeltonikaDevice};
 use waywarden_wire::{DeviceSide, Event, FrameErrorKind, Progress, Transport};
 
@@ -38,6 +39,16 @@ mod of_gt06 {
         let mut device = Gt06Device::new("860000000000017");
         let prelude = vec![device.connect()];
         stream(device, prelude, |frame| frame.len() - 4..frame.len() - 2)
+    });
+}
+
+mod of_jt808 {
+    use super::*;
+
+    session_properties!(|| {
+        let mut device = Jt808Device::new("90000000017");
+        let prelude = vec![device.connect()];
+        stream(device, prelude, |frame| frame.len() - 2..frame.len() - 1)
     });
 }
 
