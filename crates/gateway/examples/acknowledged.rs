@@ -120,8 +120,7 @@ async fn device(
     window: u64,
     acknowledged: Arc<AtomicU64>,
 ) -> Result<(), Failure> {
-    let mut side = device_side(Protocol::Teltonika, &format!("35209308{n:07}"))
-        .ok_or("Teltonika is spoken")?;
+    let mut side = device_side(Protocol::Teltonika, &format!("35209308{n:07}"));
     let mut stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     stream.write_all(&side.connect()).await?;

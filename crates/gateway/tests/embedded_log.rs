@@ -115,7 +115,7 @@ async fn what_is_acknowledged_is_in_the_log_after_it_is_opened_again() {
         (Protocol::Gt06, "864717003283581", 1),
     ];
     for (protocol, id, records) in devices {
-        let mut side = device_side(protocol, id).unwrap();
+        let mut side = device_side(protocol, id);
         let frames: Vec<Vec<Record>> = (0..20)
             .map(|f| (0..records).map(|r| fix(f * records + r)).collect())
             .collect();
