@@ -126,3 +126,101 @@ fn profile(id: &str, standing: Standing) -> DeviceProfile {
         dialect: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::{Device, Fitting, Registers, Validity};
+
+    const NOW: Timestamp = Timestamp::from_secs(1_773_104_405);
+
+    fn device(id: &str, standing: Standing, validity: Validity) -> Device {
+        Device {
+            id: id.into(),
+            protocol: None,
+            utc_offset_s: Some(25_200),
+            dialect: None,
+            standing,
+            validity,
+        }
+    }
+
+    fn directory(policy: UnknownPolicy) -> RegistryDirectory {
+        let until_now = Validity {
+            from: Timestamp::MIN,
+            until: NOW,
+        };
+        let registers = Registers {
+            devices: vec![
+                device("1", Standing::Known, Validity::ALWAYS),
+                device("2", Standing::Refused, Validity::ALWAYS),
+                device("3", Standing::Known, until_now),
+            ],
+            ..Registers::default()
+        };
+        RegistryDirectory::new(Arc::new(Registry::new(1, registers)), policy, 2)
+    }
+
+    fn standing(d: &RegistryDirectory, ids: &[&str]) -> (String, Standing) {
+        let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+        let p = d.look_up(&ids);
+        (p.source.to_string(), p.standing)
+    }
+
+    #[test]
+    fn the_first_registered_candidate_wins() {
+        let d = directory(UnknownPolicy::Accept);
+        assert_eq!(
+            standing(&d, &["01", "1", "2"]),
+            ("1".to_owned(), Standing::Known)
+        );
+        assert_eq!(
+            standing(&d, &["2", "1"]),
+            ("2".to_owned(), Standing::Refused)
+        );
+        assert_eq!(standing(&d, &["9", "8"]), ("9".to_owned(), Standing::Known));
+        assert_eq!(d.look_up(&["1".to_owned()]).utc_offset_s, Some(25_200));
+        assert_eq!(standing(&d, &[]), (String::new(), Standing::Refused));
+        let refusing = directory(UnknownPolicy::Refuse);
+        assert_eq!(standing(&refusing, &["9"]).1, Standing::Refused);
+    }
+
+    #[test]
+    fn rows_end_at_their_time() {
+        let d = directory(UnknownPolicy::Refuse);
+        assert_eq!(standing(&d, &["3"]).1, Standing::Refused);
+        d.set_now(NOW.plus_millis(-1));
+        assert_eq!(standing(&d, &["3"]).1, Standing::Known);
+    }
+
+    #[test]
+    fn held_devices_are_bounded_in_number() {
+        let d = directory(UnknownPolicy::Hold);
+        for (id, expected) in [
+            ("a", Standing::Held),
+            ("b", Standing::Held),
+            ("c", Standing::Refused),
+            ("a", Standing::Held),
+        ] {
+            assert_eq!(standing(&d, &[id]).1, expected, "{id}");
+        }
+        let registers = Registers {
+            devices: vec![device("a", Standing::Known, Validity::ALWAYS)],
+            fittings: vec![Fitting {
+                source: "b".into(),
+                vehicle: "V".into(),
+                primary: true,
+                validity: Validity::ALWAYS,
+            }],
+            ..Registers::default()
+        };
+        d.replace(Arc::new(Registry::new(2, registers)));
+        assert_eq!(d.held(), ["b"], "its fitting has no vehicle");
+        assert_eq!(standing(&d, &["a"]).1, Standing::Known);
+        assert_eq!(
+            standing(&d, &["c"]).1,
+            Standing::Held,
+            "there is room again"
+        );
+    }
+}

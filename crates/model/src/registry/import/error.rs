@@ -105,6 +105,8 @@ pub enum Problem {
     BadPosition,
     #[error("a line has at least two different positions")]
     ShortLine,
+    #[error("a polygon has at least one ring")]
+    NoRing,
     #[error("a ring has at least four positions")]
     ShortRing,
     #[error("the ring is not closed: its last position is not its first")]

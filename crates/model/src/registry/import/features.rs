@@ -156,12 +156,10 @@ fn area(
     warnings: &mut Errors,
 ) -> (Option<String>, Option<Zone>) {
     let mut polygons = feature.polygons(errors);
-    for ring in polygons.iter().flatten().flatten() {
-        if let Err(what) = ring::check(ring) {
-            feature.wrong(what, errors);
-            polygons = None;
-            break;
-        }
+    let checked = polygons.as_deref().map_or(Ok(()), rings);
+    if let Err(what) = checked {
+        feature.wrong(what, errors);
+        polygons = None;
     }
     let mut f = feature.fields(ZONE, "", errors);
     let id = f.need("id", value::shared);
@@ -188,6 +186,13 @@ fn area(
         warn_outside(feature, row.polygons.iter().flatten().flatten(), warnings);
     }
     (key, row)
+}
+
+fn rings(polygons: &[Vec<Vec<Position>>]) -> Result<(), Problem> {
+    if polygons.is_empty() || polygons.iter().any(Vec::is_empty) {
+        return Err(Problem::NoRing);
+    }
+    polygons.iter().flatten().try_for_each(|r| ring::check(r))
 }
 
 pub(super) fn signs(
