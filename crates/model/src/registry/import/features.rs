@@ -21,11 +21,11 @@ const METRES_PER_DEGREE: f64 = 6_371_008.8 * std::f64::consts::PI / 180.0;
 /// Vietnam with its islands, generously: south, north, west, east.
 const VIETNAM: [f64; 4] = [6.0, 24.0, 102.0, 118.0];
 
-const ROUTE: &[&str] = &["id", "name", "half_width_m", "stops", "from", "until"];
-const STOP_OF_ROUTE: &[&str] = &["name", "lat", "lon", "radius_m", "terminal"];
-const STOP_FEATURE: &[&str] = &["route", "name", "radius_m", "terminal"];
-const ZONE: &[&str] = &["id", "name", "limit_kmh", "setting", "from", "until"];
-const SIGN: &[&str] = &[
+pub(super) const ROUTE: &[&str] = &["id", "name", "half_width_m", "stops", "from", "until"];
+pub(super) const STOP_OF_ROUTE: &[&str] = &["name", "lat", "lon", "radius_m", "terminal"];
+pub(super) const STOP_FEATURE: &[&str] = &["route", "name", "radius_m", "terminal"];
+pub(super) const ZONE: &[&str] = &["id", "name", "limit_kmh", "setting", "from", "until"];
+pub(super) const SIGN: &[&str] = &[
     "id",
     "limit_kmh",
     "direction_deg",

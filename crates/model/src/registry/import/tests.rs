@@ -556,6 +556,30 @@ fn the_example_is_taken_without_a_warning() {
     assert_eq!(exported(r), *r);
 }
 
+#[test]
+fn the_document_names_every_column() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/registers.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let features = [
+        features::ROUTE,
+        features::STOP_OF_ROUTE,
+        features::STOP_FEATURE,
+    ];
+    let tables = [
+        VEHICLE,
+        DRIVER,
+        CARD,
+        OPERATOR,
+        DEVICE,
+        FITTING,
+        features::ZONE,
+        features::SIGN,
+    ];
+    for column in features.iter().chain(&tables).copied().flatten() {
+        assert!(text.contains(&format!("`{column}`")), "{column}");
+    }
+}
+
 fn exported(registers: &Registers) -> Registers {
     let texts = RegisterKind::ALL.map(|k| (k.name(), registers.export(k)));
     let files: Vec<(&str, &str)> = texts.iter().map(|(n, t)| (*n, t.as_str())).collect();
