@@ -9,6 +9,7 @@ pub mod cursor;
 pub mod device;
 pub mod gt06;
 pub mod json;
+pub mod jt808;
 pub mod session;
 pub mod teltonika;
 
@@ -27,6 +28,7 @@ pub fn session(protocol: Protocol, transport: Transport) -> Option<Box<dyn Sessi
     match (protocol, transport) {
         (Protocol::Teltonika, _) => Some(Box::new(teltonika::Teltonika::on(transport))),
         (Protocol::Gt06, Transport::Tcp) => Some(Box::new(gt06::Gt06::new())),
-        (Protocol::Gt06 | Protocol::Jt808, _) => None,
+        (Protocol::Jt808, _) => Some(Box::new(jt808::Jt808::new())),
+        (Protocol::Gt06, Transport::Udp) => None,
     }
 }
