@@ -3,8 +3,13 @@
 //! [`Registers`] is the plain content; [`Registry`] is one immutable, numbered version of it with
 //! its indexes. Every row is dated: it holds from `from` (inclusive) until `until` (exclusive).
 
+mod directory;
+mod export;
+pub mod import;
 mod lookup;
 
+pub use directory::{RegistryDirectory, UnknownPolicy};
+pub use import::{ImportFile, ImportSet, RegisterError, RegisterKind};
 pub use lookup::{Assignment, Dated, Registry};
 
 use crate::ids::{CardId, DriverId, OperatorId, Plate, SourceId, VehicleId};
