@@ -59,8 +59,8 @@ pub fn run(args: &Args) -> Result<()> {
             continue;
         }
         input.extend(hex::decode(text).with_context(|| format!("line {}", n + 1))?);
-        let clock = || Timestamp::from_millis(jiff::Timestamp::now().as_millisecond());
-        let now = args.now.unwrap_or_else(clock);
+
+        let now = args.now.unwrap_or_else(crate::clock::now);
         let env = Env {
             now,
             directory: &Everybody,

@@ -1,8 +1,14 @@
 //! The program: every role and every tool is a subcommand.
 
+mod clock;
 mod decode;
 mod evaluate;
+mod fleet;
+mod import;
 mod profiles;
+mod run;
+mod store;
+mod token;
 mod zone;
 
 use clap::{Parser, Subcommand};
@@ -18,6 +24,18 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the whole product in this process, on embedded storage.
+    Run(run::Args),
+    /// Take registers from files: all of them or nothing.
+    Import(import::Args),
+    /// Make, list and withdraw tokens of the HTTP API.
+    Token(token::Args),
+    /// Copy the store while it is in use.
+    Backup(store::BackupArgs),
+    /// Drive a simulated fleet against a gateway.
+    Simulate(fleet::SimulateArgs),
+    /// Send recorded frames to a gateway.
+    Replay(fleet::ReplayArgs),
     /// Show what frames in hex say.
     Decode(decode::Args),
     /// Judge records on file by the law, without a server.
@@ -29,6 +47,12 @@ enum Command {
 /// 0 done, 1 failed, 2 usage (clap's own code for it).
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::Import(args) => import::run(&args),
+        Command::Token(args) => token::run(args),
+        Command::Backup(args) => store::backup(&args),
+        Command::Simulate(args) => fleet::simulate(args),
+        Command::Replay(args) => fleet::replay(&args),
         Command::Decode(args) => decode::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Profiles(args) => profiles::run(&args),

@@ -7,6 +7,6 @@ mod stage;
 mod subjects;
 
 pub use law::Law;
-pub use partition::{Clock, Options, Partition, WorkerError};
+pub use partition::{Clock, Filed, Options, Partition, WorkerError};
 pub use stage::Stage;
 pub use subjects::Subjects;

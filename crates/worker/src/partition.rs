@@ -8,12 +8,15 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use waywarden_bus::{BusError, Log};
-use waywarden_model::{Message, Timestamp};
+use waywarden_model::{Message, Record, SourceId, Timestamp};
 use waywarden_rules::{Profiles, StateError};
 use waywarden_store::{Claim, Committed, StoreError, SubjectJudge, WorkerStore};
 
 /// Time is an argument here too: the program gives the clock.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Told of each source's newest record once it is filed.
+pub type Filed = Arc<dyn Fn(&SourceId, &Record) + Send + Sync>;
 
 /// Why a partition stopped.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +42,7 @@ pub enum WorkerError {
 }
 
 /// How a partition is worked. The defaults are those of one small machine.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
     /// Name of this worker in the store.
     pub worker: String,
@@ -55,6 +58,16 @@ pub struct Options {
     pub subjects_at_once: usize,
     /// Records older than this at their receipt are set aside, milliseconds.
     pub retention_ms: Option<i64>,
+    /// Who is told what was filed: the live view.
+    pub filed: Option<Filed>,
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options")
+            .field("worker", &self.worker)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for Options {
@@ -67,6 +80,7 @@ impl Default for Options {
             checkpoint_records: 500_000,
             subjects_at_once: 256,
             retention_ms: None,
+            filed: None,
         }
     }
 }
@@ -86,6 +100,8 @@ pub struct Partition {
     saved_at: Timestamp,
     /// Position that the newest checkpoint on its way to the store will have.
     checkpoint: Option<u64>,
+    /// Newest record of each source in the batch on its way.
+    newest: Vec<(SourceId, Record)>,
 }
 
 impl std::fmt::Debug for Partition {
@@ -148,6 +164,7 @@ impl Partition {
             commit: None,
             saved_at,
             checkpoint: None,
+            newest: Vec::new(),
         };
         this.replay(from).await?;
         tracing::info!(
@@ -255,6 +272,12 @@ impl Partition {
         let mut batch = self.stage.finish_batch(next, checkpoint, now);
         batch.log = self.log.identity().id;
         self.settle().await?;
+        if self.options.filed.is_some() {
+            let newest = |s: &waywarden_store::SourceRecords| {
+                s.newer.last().map(|r| (s.source.clone(), r.record.clone()))
+            };
+            self.newest = batch.sources.iter().filter_map(newest).collect();
+        }
         let expected = self.claim.position;
         let (store, claim) = (Arc::clone(&self.store), self.claim.clone());
         let work = async move { store.commit(&claim, expected, next, batch).await };
@@ -278,6 +301,12 @@ impl Partition {
                 ?committed,
                 "batch committed"
             );
+            let newest = std::mem::take(&mut self.newest);
+            if let Some(filed) = &self.options.filed {
+                newest
+                    .iter()
+                    .for_each(|(source, record)| filed(source, record));
+            }
             if let Some(below) = self.checkpoint.take() {
                 self.log.release(self.claim.partition, below).await?;
             }

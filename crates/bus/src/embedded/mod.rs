@@ -89,6 +89,11 @@ pub struct EmbeddedLog {
 }
 
 impl EmbeddedLog {
+    /// The offset that the next durable message of a partition gets; 0 for one that is not there.
+    pub fn end(&self, partition: u32) -> Offset {
+        self.shared.range(partition).map_or(0, |(_, end)| end)
+    }
+
     /// Opens the log in `dir`, or makes it. Blocks on the disk.
     ///
     /// # Errors

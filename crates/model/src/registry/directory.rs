@@ -60,6 +60,11 @@ impl RegistryDirectory {
             .unwrap_or_else(PoisonError::into_inner) = registry;
     }
 
+    /// The version that answers now.
+    pub fn registry(&self) -> Arc<Registry> {
+        Arc::clone(&self.registry.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Identifiers that are held, in order.
     pub fn held(&self) -> Vec<String> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,0 +1,119 @@
+//! `waywarden import`: registers from files, all of them or nothing.
+
+use crate::store::{Data, PARTITIONS, block_on};
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use waywarden_model::TimeZone;
+use waywarden_model::registry::{ImportFile, ImportSet, Registers};
+use waywarden_store::{AdminStore, RegisterChange, SqliteStore, WorkerStore};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    data: Data,
+    /// Zone of dates without one.
+    #[arg(long, value_name = "ZONE", default_value = "Asia/Ho_Chi_Minh")]
+    time_zone: String,
+    /// What is kept with the new version.
+    #[arg(long, default_value = "import")]
+    note: String,
+    /// Files named after their registers (vehicles.csv, routes.geojson, ...), or folders of them.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let zone = crate::zone::by_name(&args.time_zone)?;
+    let store = args.data.open()?;
+    block_on(async {
+        for line in import(&store, &args.files, &zone, &args.note).await? {
+            eprintln!("waywarden: {line}");
+        }
+        Ok(())
+    })
+}
+
+/// Imports and says what came of it, a line each.
+///
+/// # Errors
+/// Everything that is wrong in the files, a line each; nothing is taken then.
+pub async fn import(
+    store: &SqliteStore,
+    files: &[PathBuf],
+    zone: &TimeZone,
+    note: &str,
+) -> Result<Vec<String>> {
+    let contents = read(files)?;
+    let head = store.registry_head().await?;
+    let base = match head {
+        0 => Registers::default(),
+        version => store.registers(version).await?,
+    };
+    let named: Vec<ImportFile<'_>> = contents
+        .iter()
+        .map(|(name, bytes)| ImportFile {
+            name,
+            kind: None,
+            bytes,
+        })
+        .collect();
+    let set = match ImportSet::parse(&named, zone, &base) {
+        Ok(set) => set,
+        Err(errors) => {
+            let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            bail!("nothing was taken:\n{}", lines.join("\n"));
+        }
+    };
+    let mut said: Vec<String> = set
+        .warnings
+        .iter()
+        .map(|w| format!("warning: {w}"))
+        .collect();
+    let reach = set.reach.earliest();
+    for c in &set.changes {
+        let (added, changed, removed) = (c.added, c.changed, c.removed);
+        said.push(format!(
+            "{:?}: {added} new, {changed} changed, {removed} gone",
+            c.register
+        ));
+    }
+    let change = RegisterChange {
+        expected_head: head,
+        registers: set.registers,
+        author: "import".to_owned(),
+        note: note.to_owned(),
+        now: crate::clock::now(),
+        partitions: PARTITIONS,
+    };
+    let version = store.save_registers(change).await?;
+    said.push(match reach {
+        _ if version == head => format!("registry version {version} says the same already"),
+        Some(t) => format!("registry version {version}; it reaches back to {t}"),
+        None => format!("registry version {version}"),
+    });
+    Ok(said)
+}
+
+fn read(files: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut paths = Vec::new();
+    for path in files {
+        if path.is_dir() {
+            let entries = std::fs::read_dir(path).with_context(|| path.display().to_string())?;
+            for entry in entries {
+                paths.push(entry?.path());
+            }
+        } else {
+            paths.push(path.clone());
+        }
+    }
+    paths.sort();
+    let named = |path: &Path| -> Result<(String, Vec<u8>)> {
+        let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+        let name = path
+            .file_name()
+            .unwrap_or(path.as_os_str())
+            .to_string_lossy();
+        Ok((name.into_owned(), bytes))
+    };
+    paths.iter().map(|p| named(p)).collect()
+}

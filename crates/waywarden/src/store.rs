@@ -1,0 +1,52 @@
+//! Opening the embedded store for commands that work beside a running process.
+
+use anyhow::{Context, Result};
+use std::path::{Path, PathBuf};
+use waywarden_store::{AdminStore, Options, SqliteStore};
+
+/// Partitions of the embedded log. Fixed when a data folder is made.
+pub const PARTITIONS: u32 = 4;
+
+/// The data folder that a command works on.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Data {
+    /// The data folder.
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    pub data: PathBuf,
+}
+
+impl Data {
+    /// Opens the folder's store; a process that runs on the folder may go on.
+    pub fn open(&self) -> Result<SqliteStore> {
+        std::fs::create_dir_all(&self.data).with_context(|| self.data.display().to_string())?;
+        open(&self.data.join("store.db"))
+    }
+}
+
+fn open(path: &Path) -> Result<SqliteStore> {
+    SqliteStore::open(path, Options::default()).with_context(|| path.display().to_string())
+}
+
+/// A runtime for one command.
+pub fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
+}
+
+#[derive(Debug, clap::Args)]
+pub struct BackupArgs {
+    #[command(flatten)]
+    data: Data,
+    /// Folder that takes the copy.
+    dir: PathBuf,
+}
+
+/// `waywarden backup DIR`.
+pub fn backup(args: &BackupArgs) -> Result<()> {
+    let store = args.data.open()?;
+    let copy = block_on(async { Ok(store.backup(&args.dir).await?) })?;
+    eprintln!("waywarden: {} is a whole copy of the store", copy.display());
+    Ok(())
+}
