@@ -1,9 +1,17 @@
 # The commands of the README. Each checks what it needs first (deploy/needs.sh).
 
-.PHONY: test build fmt lint needs
+.PHONY: run test build fmt lint needs
 
 needs:
 	@deploy/needs.sh
+
+# SIMULATE=0 leaves the example registers and the simulated fleet out.
+SIMULATE ?= 24
+EXAMPLE = $(if $(filter-out 0,$(SIMULATE)),--example deploy/example --simulate $(SIMULATE))
+
+run: needs
+	cargo build --release -p waywarden
+	target/release/waywarden run --data data --unknown accept $(EXAMPLE)
 
 build: needs
 	cargo build --workspace

@@ -88,6 +88,7 @@ pub async fn import(
     let version = store.save_registers(change).await?;
     said.push(match reach {
         _ if version == head => format!("registry version {version} says the same already"),
+        Some(t) if t.millis() < 0 => format!("registry version {version}; it holds for all times"),
         Some(t) => format!("registry version {version}; it reaches back to {t}"),
         None => format!("registry version {version}"),
     });

@@ -1,0 +1,288 @@
+//! The real program: simulated devices in, violations over HTTP out, and killed on the way.
+
+#![allow(clippy::unwrap_used)] // in a test what fails to unwrap has failed
+
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_waywarden");
+
+struct Running {
+    child: Child,
+    listeners: Vec<(String, String)>,
+    http: String,
+}
+
+impl Running {
+    fn start(data: &Path) -> Self {
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/example");
+        let mut child = Command::new(PROGRAM)
+            .args([
+                "run",
+                "--any-port",
+                "--http",
+                "127.0.0.1:0",
+                "--unknown",
+                "accept",
+            ])
+            .args(["--disk-reserve", "1048576", "--data"])
+            .arg(data)
+            .arg("--example")
+            .arg(example)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (mut listeners, mut http) = (Vec::new(), None);
+        while http.is_none() {
+            let line = lines.next().expect("it tells its addresses").unwrap();
+            let words: Vec<&str> = line.split_whitespace().collect();
+            if line.contains("devices speak") && line.ends_with("(Tcp)") {
+                listeners.push((words[3].to_owned(), words[5].to_owned()));
+            } else if line.contains("the API is at") {
+                http = Some(words[5].trim_end_matches("/api/v1").to_owned());
+            }
+        }
+        // The rest of the log must be read, or the program would wait for it.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self {
+            child,
+            listeners,
+            http: http.unwrap(),
+        }
+    }
+
+    fn to(&self, protocol: &str) -> &str {
+        &self
+            .listeners
+            .iter()
+            .find(|(p, _)| p == protocol)
+            .unwrap()
+            .1
+    }
+
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, which must end it by itself.
+    fn stop(mut self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").arg(&pid).status().unwrap().success());
+        let status = self.child.wait().unwrap();
+        assert!(status.success(), "{status}");
+    }
+
+    fn get(&self, path: &str, token: &str) -> Value {
+        let mut answer = ureq::get(format!("{}{path}", self.http))
+            .header("Authorization", &format!("Bearer {token}"))
+            .call()
+            .unwrap();
+        answer.body_mut().read_json().unwrap()
+    }
+}
+
+fn token(data: &Path) -> String {
+    let made = Command::new(PROGRAM)
+        .args(["token", "--data"])
+        .arg(data)
+        .args(["make", "test", "--role", "operator"])
+        .output()
+        .unwrap();
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    String::from_utf8(made.stdout).unwrap().trim().to_owned()
+}
+
+/// A fleet over fixed past days, the same for every run; gives the child and its ledger.
+fn simulate(to: &[String], ledger: &Path, vehicles: u32) -> Child {
+    let mut command = Command::new(PROGRAM);
+    command.args([
+        "simulate",
+        "--seed",
+        "7",
+        "--from",
+        "2026-03-10T00:00:00+07:00",
+    ]);
+    command.args(["--until", "2026-03-11T00:00:00+07:00", "--window", "4"]);
+    command
+        .args(["--vehicles", &vehicles.to_string(), "--ledger"])
+        .arg(ledger);
+    to.iter().for_each(|t| {
+        command.args(["--to", t]);
+    });
+    command.stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// Waits until the worker has judged what is in the log; gives the counters over all partitions.
+fn settled(running: &Running, token: &str) -> (u64, u64, u64) {
+    let until = Instant::now() + Duration::from_secs(120);
+    loop {
+        let status = running.get("/api/v1/status", token);
+        let sum = |name: &str| -> u64 {
+            let all = status["partitions"].as_array().unwrap().iter();
+            all.map(|p| p["counters"][name].as_u64().unwrap()).sum()
+        };
+        if status["backlog"] == 0 && status["dirty_subjects"] == 0 && sum("read") > 0 {
+            let (read, filed) = (sum("read"), sum("filed"));
+            let (repeated, aside) = (sum("repeated"), sum("aside") + sum("refused"));
+            assert_eq!(read, filed + repeated + aside);
+            return (filed, repeated, aside);
+        }
+        assert!(Instant::now() < until, "{status}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// All violations, without what is history.
+fn violations(running: &Running, token: &str) -> BTreeSet<String> {
+    let (mut found, mut cursor) = (BTreeSet::new(), String::new());
+    loop {
+        let page = running.get(&format!("/api/v1/violations?limit=100{cursor}"), token);
+        for mut item in page["items"].as_array().unwrap().clone() {
+            let item = item.as_object_mut().unwrap();
+            item.remove("revision");
+            item.remove("updated");
+            found.insert(serde_json::to_string(&item).unwrap());
+        }
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return found,
+        }
+    }
+}
+
+fn acknowledged(ledger: &Path) -> BTreeSet<(String, i64)> {
+    let text = std::fs::read_to_string(ledger).unwrap();
+    let lines = text
+        .lines()
+        .map(|l| serde_json::from_str::<Value>(l).unwrap());
+    lines
+        .filter(|l| l["state"] == "acknowledged")
+        .map(|l| {
+            (
+                l["device"].as_str().unwrap().to_owned(),
+                l["time"].as_i64().unwrap(),
+            )
+        })
+        .collect()
+}
+
+fn addresses(running: &Running) -> Vec<String> {
+    ["teltonika", "gt06", "jt808"]
+        .map(|p| format!("{p}={}", running.to(p)))
+        .to_vec()
+}
+
+fn undisturbed(dir: &Path, vehicles: u32) -> (BTreeSet<String>, u64) {
+    let data = dir.join("undisturbed");
+    let running = Running::start(&data);
+    let token = token(&data);
+    let ledger = dir.join("undisturbed.jsonl");
+    assert!(
+        simulate(&addresses(&running), &ledger, vehicles)
+            .wait()
+            .unwrap()
+            .success()
+    );
+    let (filed, _, aside) = settled(&running, &token);
+    assert_eq!((filed, aside), (acknowledged(&ledger).len() as u64, 0));
+    let found = violations(&running, &token);
+    running.stop();
+    (found, filed)
+}
+
+#[test]
+fn killed_and_started_again_it_files_what_it_files_undisturbed() {
+    const VEHICLES: u32 = 6;
+    let dir = tempfile::tempdir().unwrap();
+    let (expected, filed) = undisturbed(dir.path(), VEHICLES);
+    for kind in [
+        "overspeed",
+        "continuous_driving",
+        "daily_driving",
+        "route_deviation",
+    ] {
+        let named = format!("\"kind\":\"{kind}\"");
+        assert!(
+            expected.iter().any(|v| v.contains(&named)),
+            "no {kind} in {expected:#?}"
+        );
+    }
+
+    // The fleet of each life drives the whole day again: what the life before acknowledged comes
+    // as a repeat, and what it lost in being killed comes as new.
+    let data: PathBuf = dir.path().join("killed");
+    let ledger = dir.path().join("killed.jsonl");
+    for life in 0..20_u64 {
+        let running = Running::start(&data);
+        let mut fleet = simulate(&addresses(&running), &ledger, VEHICLES);
+        // From before the first acknowledgement to well into the day.
+        std::thread::sleep(Duration::from_millis(40 + life * 977 % 700));
+        running.kill();
+        fleet.kill().unwrap();
+        fleet.wait().unwrap();
+    }
+    let running = Running::start(&data);
+    let token = token(&data);
+    assert!(
+        simulate(&addresses(&running), &ledger, VEHICLES)
+            .wait()
+            .unwrap()
+            .success()
+    );
+    let (again, repeated, aside) = settled(&running, &token);
+    assert_eq!((again, aside), (filed, 0), "each record once");
+    assert!(repeated > 0, "nothing was sent again");
+    assert_eq!(acknowledged(&ledger).len() as u64, filed);
+    let found = violations(&running, &token);
+    let lost: Vec<_> = expected.difference(&found).collect();
+    let extra: Vec<_> = found.difference(&expected).collect();
+    assert!(
+        lost.is_empty() && extra.is_empty(),
+        "lost {lost:#?}, extra {extra:#?}"
+    );
+    running.stop();
+}
+
+#[test]
+fn a_second_process_on_the_folder_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(dir.path());
+    let second = Command::new(PROGRAM)
+        .args(["run", "--any-port", "--http", "127.0.0.1:0", "--data"])
+        .arg(dir.path())
+        .output()
+        .unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(text.contains("another"), "{text}");
+    running.stop();
+}
+
+#[test]
+fn a_bad_import_takes_nothing_and_says_where() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("vehicles.csv");
+    std::fs::write(&file, "plate,class\n14C-000.01,lorry\n").unwrap();
+    let done = Command::new(PROGRAM)
+        .args(["import", "--data"])
+        .arg(dir.path().join("data"))
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert_eq!(done.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(
+        text.contains("vehicles.csv") && text.contains("truck_over_3_5t"),
+        "{text}"
+    );
+}
