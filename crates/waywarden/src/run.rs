@@ -76,9 +76,9 @@ fn log_to_stderr(json: bool) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
     if json {
-        lines.json().init()
+        lines.json().init();
     } else {
-        lines.with_ansi(false).init()
+        lines.with_ansi(false).init();
     }
 }
 

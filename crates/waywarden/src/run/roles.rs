@@ -206,7 +206,10 @@ async fn start_workers(
             filed: Some(Arc::new(move |source, record| {
                 // Nobody watches: nobody is told.
                 if positions.receiver_count() > 0 {
-                    live(source, record, &directory).map(|p| positions.send(p));
+                    if let Some(position) = live(source, record, &directory) {
+                        // The last watcher may have gone in between.
+                        let _ = positions.send(position);
+                    }
                 }
             })),
             ..waywarden_worker::Options::default()
