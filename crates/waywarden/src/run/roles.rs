@@ -205,11 +205,11 @@ async fn start_workers(
         let options = waywarden_worker::Options {
             filed: Some(Arc::new(move |source, record| {
                 // Nobody watches: nobody is told.
-                if positions.receiver_count() > 0 {
-                    if let Some(position) = live(source, record, &directory) {
-                        // The last watcher may have gone in between.
-                        let _ = positions.send(position);
-                    }
+                if positions.receiver_count() > 0
+                    && let Some(position) = live(source, record, &directory)
+                {
+                    // The last watcher may have gone in between.
+                    let _ = positions.send(position);
                 }
             })),
             ..waywarden_worker::Options::default()
