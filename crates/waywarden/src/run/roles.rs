@@ -263,8 +263,8 @@ fn gateway_config(args: &Args, folder: &Path) -> Result<GatewayConfig> {
     })
 }
 
-/// Drives the fleet in the background: its past day as fast as it is acknowledged, then on with
-/// the clock.
+/// Drives the fleet in the background: what lies before now is due at once and goes as fast as it
+/// is acknowledged, what comes after it goes with the clock.
 fn drive(vehicles: u32, listeners: &[Listener], stop: CancellationToken) {
     let tcp = listeners.iter().filter(|l| l.transport == Transport::Tcp);
     let taken: Vec<(Protocol, SocketAddr)> = tcp
@@ -275,25 +275,17 @@ fn drive(vehicles: u32, listeners: &[Listener], stop: CancellationToken) {
         .collect();
     tokio::spawn(async move {
         let now = crate::clock::now();
-        let every_ms = 10_000;
-        let past = Span {
-            from: now.plus_millis(-DAY_MS),
-            until: now,
-            every_ms,
-        };
-        let config = fleet(taken.clone(), vehicles, past, Pace::Unbounded);
-        match waywarden_simulator::fleet::run(config, stop.clone()).await {
-            Ok(r) => tracing::info!(records = r.records_acknowledged, "simulated past day sent"),
-            Err(error) => return tracing::warn!(%error, "the simulated fleet stopped"),
-        }
-        let from = crate::clock::now();
-        let on = Span {
+        let (from, until) = (now.plus_millis(-DAY_MS), now.plus_millis(365 * DAY_MS));
+        let span = Span {
             from,
-            until: from.plus_millis(365 * DAY_MS),
-            every_ms,
+            until,
+            every_ms: 10_000,
         };
-        let pace = Pace::Times { factor: 1.0, from };
-        let mut config = fleet(taken, vehicles, on, pace);
+        let pace = Pace::Times {
+            factor: 1.0,
+            from: now,
+        };
+        let mut config = fleet(taken, vehicles, span, pace);
         config.records_per_frame = 1;
         if let Err(error) = waywarden_simulator::fleet::run(config, stop).await {
             tracing::warn!(%error, "the simulated fleet stopped");
