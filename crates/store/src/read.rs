@@ -203,6 +203,14 @@ pub struct StoreStatus {
     pub violations_open: u64,
 }
 
+/// A source's local day with the driving that its periods show: the row itself does not repeat it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FiledDay {
+    pub row: DayRow,
+    /// Sum of the source's driving periods that begin on the day (periods end at midnight).
+    pub driving_ms: i64,
+}
+
 /// Days, both ends included.
 #[derive(Clone, PartialEq, Debug)]
 pub struct DayFilter {
@@ -261,7 +269,7 @@ pub trait ReadStore: Send + Sync + fmt::Debug + 'static {
         filter: &DayFilter,
         after: Option<(LocalDay, SourceId)>,
         limit: usize,
-    ) -> Result<Vec<DayRow>>;
+    ) -> Result<Vec<FiledDay>>;
     /// In the order of (day, driver); behind `after`.
     async fn driver_days(
         &self,

@@ -2,105 +2,14 @@
 
 #![allow(clippy::unwrap_used)] // in a test what fails to unwrap has failed
 
+mod support;
+
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_waywarden");
-
-struct Running {
-    child: Child,
-    listeners: Vec<(String, String)>,
-    http: String,
-}
-
-impl Running {
-    fn start(data: &Path) -> Self {
-        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/example");
-        let mut child = Command::new(PROGRAM)
-            .args([
-                "run",
-                "--any-port",
-                "--http",
-                "127.0.0.1:0",
-                "--unknown",
-                "accept",
-            ])
-            .args(["--disk-reserve", "1048576", "--data"])
-            .arg(data)
-            .arg("--example")
-            .arg(example)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let (mut listeners, mut http) = (Vec::new(), None);
-        while http.is_none() {
-            let line = lines.next().expect("it tells its addresses").unwrap();
-            let words: Vec<&str> = line.split_whitespace().collect();
-            if line.contains("devices speak") && line.ends_with("(Tcp)") {
-                listeners.push((words[3].to_owned(), words[5].to_owned()));
-            } else if line.contains("the API is at") {
-                http = Some(words[5].trim_end_matches("/api/v1").to_owned());
-            }
-        }
-        // The rest of the log must be read, or the program would wait for it.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self {
-            child,
-            listeners,
-            http: http.unwrap(),
-        }
-    }
-
-    fn to(&self, protocol: &str) -> &str {
-        &self
-            .listeners
-            .iter()
-            .find(|(p, _)| p == protocol)
-            .unwrap()
-            .1
-    }
-
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    /// SIGTERM, which must end it by itself.
-    fn stop(mut self) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").arg(&pid).status().unwrap().success());
-        let status = self.child.wait().unwrap();
-        assert!(status.success(), "{status}");
-    }
-
-    fn get(&self, path: &str, token: &str) -> Value {
-        let mut answer = ureq::get(format!("{}{path}", self.http))
-            .header("Authorization", &format!("Bearer {token}"))
-            .call()
-            .unwrap();
-        answer.body_mut().read_json().unwrap()
-    }
-}
-
-fn token(data: &Path) -> String {
-    let made = Command::new(PROGRAM)
-        .args(["token", "--data"])
-        .arg(data)
-        .args(["make", "test", "--role", "operator"])
-        .output()
-        .unwrap();
-    assert!(
-        made.status.success(),
-        "{}",
-        String::from_utf8_lossy(&made.stderr)
-    );
-    String::from_utf8(made.stdout).unwrap().trim().to_owned()
-}
+use support::{PROGRAM, Running, example, token};
 
 /// A fleet over fixed past days, the same for every run; gives the child and its ledger.
 fn simulate(to: &[String], ledger: &Path, vehicles: u32) -> Child {
@@ -160,6 +69,16 @@ fn violations(running: &Running, token: &str) -> BTreeSet<String> {
     }
 }
 
+/// Rows of the simulated day and the one before it, of sources and of drivers.
+fn days(running: &Running, token: &str) -> [Value; 2] {
+    ["day-rows", "driver-days"].map(|rows| {
+        let days = "from=2026-03-09&to=2026-03-11&limit=500";
+        let answer = running.get(&format!("/api/v1/{rows}?{days}"), token);
+        assert!(answer["next"].is_null() && !answer["items"].as_array().unwrap().is_empty());
+        answer
+    })
+}
+
 fn acknowledged(ledger: &Path) -> BTreeSet<(String, i64)> {
     let text = std::fs::read_to_string(ledger).unwrap();
     let lines = text
@@ -182,9 +101,9 @@ fn addresses(running: &Running) -> Vec<String> {
         .to_vec()
 }
 
-fn undisturbed(dir: &Path, vehicles: u32) -> (BTreeSet<String>, u64) {
+fn undisturbed(dir: &Path, vehicles: u32) -> (BTreeSet<String>, [Value; 2], u64) {
     let data = dir.join("undisturbed");
-    let running = Running::start(&data);
+    let running = Running::start(&data, &example());
     let token = token(&data);
     let ledger = dir.join("undisturbed.jsonl");
     assert!(
@@ -196,15 +115,17 @@ fn undisturbed(dir: &Path, vehicles: u32) -> (BTreeSet<String>, u64) {
     let (filed, _, aside) = settled(&running, &token);
     assert_eq!((filed, aside), (acknowledged(&ledger).len() as u64, 0));
     let found = violations(&running, &token);
+    let days = days(&running, &token);
     running.stop();
-    (found, filed)
+    (found, days, filed)
 }
 
 #[test]
 fn killed_and_started_again_it_files_what_it_files_undisturbed() {
     const VEHICLES: u32 = 6;
+    const LIVES: u64 = 20;
     let dir = tempfile::tempdir().unwrap();
-    let (expected, filed) = undisturbed(dir.path(), VEHICLES);
+    let (expected, expected_days, filed) = undisturbed(dir.path(), VEHICLES);
     for kind in [
         "overspeed",
         "continuous_driving",
@@ -221,20 +142,20 @@ fn killed_and_started_again_it_files_what_it_files_undisturbed() {
     // The fleet of each life drives the whole day again: what the life before acknowledged comes
     // as a repeat, and what it lost in being killed comes as new.
     let data: PathBuf = dir.path().join("killed");
-    let ledger = dir.path().join("killed.jsonl");
-    for life in 0..20_u64 {
-        let running = Running::start(&data);
-        let mut fleet = simulate(&addresses(&running), &ledger, VEHICLES);
+    let ledger = |life: u64| dir.path().join(format!("killed-{life}.jsonl"));
+    for life in 0..LIVES {
+        let running = Running::start(&data, &example());
+        let mut fleet = simulate(&addresses(&running), &ledger(life), VEHICLES);
         // From before the first acknowledgement to well into the day.
         std::thread::sleep(Duration::from_millis(40 + life * 977 % 700));
         running.kill();
         fleet.kill().unwrap();
         fleet.wait().unwrap();
     }
-    let running = Running::start(&data);
+    let running = Running::start(&data, &example());
     let token = token(&data);
     assert!(
-        simulate(&addresses(&running), &ledger, VEHICLES)
+        simulate(&addresses(&running), &ledger(LIVES), VEHICLES)
             .wait()
             .unwrap()
             .success()
@@ -242,8 +163,16 @@ fn killed_and_started_again_it_files_what_it_files_undisturbed() {
     let (again, repeated, aside) = settled(&running, &token);
     assert_eq!((again, aside), (filed, 0), "each record once");
     assert!(repeated > 0, "nothing was sent again");
-    assert_eq!(acknowledged(&ledger).len() as u64, filed);
+    let all: BTreeSet<_> = (0..=LIVES)
+        .flat_map(|life| acknowledged(&ledger(life)))
+        .collect();
+    assert_eq!(
+        all.len() as u64,
+        filed,
+        "what was acknowledged, ever, is what is on file"
+    );
     let found = violations(&running, &token);
+    assert_eq!(days(&running, &token), expected_days);
     let lost: Vec<_> = expected.difference(&found).collect();
     let extra: Vec<_> = found.difference(&expected).collect();
     assert!(
@@ -256,7 +185,7 @@ fn killed_and_started_again_it_files_what_it_files_undisturbed() {
 #[test]
 fn a_second_process_on_the_folder_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let running = Running::start(dir.path());
+    let running = Running::start(dir.path(), &example());
     let second = Command::new(PROGRAM)
         .args(["run", "--any-port", "--http", "127.0.0.1:0", "--data"])
         .arg(dir.path())

@@ -53,7 +53,7 @@ pub(super) async fn day_rows(
     let next = rows
         .last()
         .filter(|_| more)
-        .map(|r| pack(&[&r.day.0.to_string(), r.source.as_str()]));
+        .map(|r| pack(&[&r.row.day.0.to_string(), r.row.source.as_str()]));
     let items = rows.iter().map(DayRowView::from).collect();
     Ok(Json(Page { items, next }))
 }

@@ -4,7 +4,8 @@ use super::Seconds;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
-use waywarden_model::{DayRow, DriverDay, InvalidReason};
+use waywarden_model::{DriverDay, InvalidReason};
+use waywarden_store::read::FiledDay;
 
 /// One source's local day.
 #[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
@@ -21,13 +22,16 @@ pub struct DayRowView {
     /// Invalid records by reason; reasons without any are left out.
     pub invalid: BTreeMap<&'static str, u32>,
     pub distance_km: f64,
+    #[schema(value_type = f64)]
+    pub driving_s: Seconds,
     pub stops: u32,
     pub gaps_over_60_s: u32,
     pub max_speed_kmh: f64,
 }
 
-impl From<&DayRow> for DayRowView {
-    fn from(d: &DayRow) -> Self {
+impl From<&FiledDay> for DayRowView {
+    fn from(filed: &FiledDay) -> Self {
+        let d = &filed.row;
         Self {
             day: d.day.to_string(),
             source: d.source.to_string(),
@@ -43,6 +47,7 @@ impl From<&DayRow> for DayRowView {
                 .map(|(reason, n)| (reason.label(), n))
                 .collect(),
             distance_km: d.distance.km(),
+            driving_s: Seconds::from_millis(filed.driving_ms),
             stops: d.stops,
             gaps_over_60_s: d.gaps_over_60_s,
             max_speed_kmh: d.max_speed.kmh(),

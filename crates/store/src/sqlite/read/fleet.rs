@@ -2,13 +2,13 @@
 
 use super::rows;
 use crate::batch::Result;
-use crate::read::{DayFilter, FiledPosition, Latest, PositionPage};
+use crate::read::{DayFilter, FiledDay, FiledPosition, Latest, PositionPage};
 use crate::sqlite::rows::{self as filed, DAY_ROW, DRIVER_DAY, PERIOD, RECORD, Reader};
 use crate::sqlite::source_id;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 use waywarden_model::{
-    DayRow, DriverDay, DriverId, LocalDay, Period, Plate, SourceId, Timestamp, VehicleId,
+    DayRow, DriverDay, DriverId, LocalDay, Period, Plate, SourceId, TimeZone, Timestamp, VehicleId,
 };
 
 pub(super) fn latest(c: &Connection, limit: usize) -> Result<Vec<Latest>> {
@@ -76,10 +76,11 @@ pub(super) fn positions(c: &Connection, page: &PositionPage) -> Result<Vec<Filed
 
 pub(super) fn day_rows(
     c: &Connection,
+    zone: &TimeZone,
     f: &DayFilter,
     after: Option<&(LocalDay, SourceId)>,
     limit: usize,
-) -> Result<Vec<DayRow>> {
+) -> Result<Vec<FiledDay>> {
     let mut clause = String::from("d.day BETWEEN ? AND ?");
     let mut values: Vec<Value> = vec![i64::from(f.from.0).into(), i64::from(f.to.0).into()];
     if let Some(v) = &f.vehicle {
@@ -105,9 +106,22 @@ pub(super) fn day_rows(
     let mut found = q.query(params_from_iter(values))?;
     let mut out = Vec::new();
     while let Some(row) = found.next()? {
-        out.push(filed::day_row(row)?);
+        let row = filed::day_row(row)?;
+        let driving_ms = driving_ms(c, zone, &row)?;
+        out.push(FiledDay { row, driving_ms });
     }
     Ok(out)
+}
+
+fn driving_ms(c: &Connection, zone: &TimeZone, row: &DayRow) -> Result<i64> {
+    let mut q = c.prepare_cached(
+        "SELECT coalesce(sum(p.\"end\" - p.start), 0)
+         FROM sources s JOIN periods p ON p.source = s.id
+         WHERE s.name = ?1 AND p.start >= ?2 AND p.start < ?3",
+    )?;
+    let begins = zone.start_of(row.day).millis();
+    let ends = zone.start_of(row.day.plus(1)).millis();
+    Ok(q.query_row((row.source.as_str(), begins, ends), |r| r.get(0))?)
 }
 
 pub(super) fn driver_days(

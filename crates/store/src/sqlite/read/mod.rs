@@ -12,7 +12,7 @@ use crate::read::*;
 use async_trait::async_trait;
 use waywarden_model::registry::Registers;
 use waywarden_model::{
-    DayRow, DriverDay, DriverId, LocalDay, Period, SourceId, Timestamp, VehicleId, ViolationId,
+    DriverDay, DriverId, LocalDay, Period, SourceId, Timestamp, VehicleId, ViolationId,
 };
 
 /// A limit as SQLite takes it.
@@ -101,9 +101,10 @@ impl ReadStore for SqliteStore {
         filter: &DayFilter,
         after: Option<(LocalDay, SourceId)>,
         limit: usize,
-    ) -> Result<Vec<DayRow>> {
+    ) -> Result<Vec<FiledDay>> {
         let filter = filter.clone();
-        self.read(move |c| fleet::day_rows(c, &filter, after.as_ref(), limit))
+        let zone = self.zone().clone();
+        self.read(move |c| fleet::day_rows(c, &zone, &filter, after.as_ref(), limit))
             .await
     }
 
