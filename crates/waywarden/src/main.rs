@@ -3,6 +3,8 @@
 mod clock;
 mod decode;
 mod evaluate;
+mod exit;
+mod export;
 mod fleet;
 mod import;
 mod profiles;
@@ -32,6 +34,8 @@ enum Command {
     Token(token::Args),
     /// Copy the store while it is in use.
     Backup(store::BackupArgs),
+    /// Write positions or violations on file to standard output.
+    Export(export::Args),
     /// Drive a simulated fleet against a gateway.
     Simulate(fleet::SimulateArgs),
     /// Send recorded frames to a gateway.
@@ -44,13 +48,14 @@ enum Command {
     Profiles(profiles::Args),
 }
 
-/// 0 done, 1 failed, 2 usage (clap's own code for it).
+/// Exit codes: see [`exit`]; 2 is clap's own code for usage.
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Token(args) => token::run(args),
         Command::Backup(args) => store::backup(&args),
+        Command::Export(args) => export::run(&args),
         Command::Simulate(args) => fleet::simulate(args),
         Command::Replay(args) => fleet::replay(&args),
         Command::Decode(args) => decode::run(&args),
@@ -61,7 +66,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("waywarden: {error:#}");
-            ExitCode::FAILURE
+            exit::code(&error)
         }
     }
 }

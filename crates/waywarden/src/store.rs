@@ -1,5 +1,6 @@
 //! Opening the embedded store for commands that work beside a running process.
 
+use crate::exit::Ending;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use waywarden_store::{AdminStore, Options, SqliteStore};
@@ -20,6 +21,22 @@ impl Data {
     pub fn open(&self) -> Result<SqliteStore> {
         std::fs::create_dir_all(&self.data).with_context(|| self.data.display().to_string())?;
         open(&self.data.join("store.db"))
+    }
+
+    /// Opens what is there, for commands that only read.
+    ///
+    /// # Errors
+    /// [`Ending::Missing`] where the folder holds no store.
+    pub fn open_existing(&self) -> Result<SqliteStore> {
+        let path = self.data.join("store.db");
+        if !path.is_file() {
+            let why = format!(
+                "{} is not there; --data names the data folder",
+                path.display()
+            );
+            return Err(Ending::Missing(why).into());
+        }
+        open(&path)
     }
 }
 
@@ -45,7 +62,7 @@ pub struct BackupArgs {
 
 /// `waywarden backup DIR`.
 pub fn backup(args: &BackupArgs) -> Result<()> {
-    let store = args.data.open()?;
+    let store = args.data.open_existing()?;
     let copy = block_on(async { Ok(store.backup(&args.dir).await?) })?;
     eprintln!("waywarden: {} is a whole copy of the store", copy.display());
     Ok(())

@@ -206,7 +206,7 @@ fn each_rule_from_frames_to_http() {
     std::fs::create_dir(&files).unwrap();
     registers(&files);
     let data = dir.path().join("data");
-    let running = Running::start(&data, &files);
+    let running = Running::start_on(&data, &files, &[]);
     let token = token(&data);
     let to = running.to("teltonika").to_owned();
     let common = json!({"profile": "vn-36-2024", "status": "new"});
@@ -332,7 +332,7 @@ fn what_comes_twenty_times_is_filed_once() {
     std::fs::create_dir(&files).unwrap();
     registers(&files);
     let data = dir.path().join("data");
-    let running = Running::start(&data, &files);
+    let running = Running::start_on(&data, &files, &[]);
     let token = token(&data);
     let journey = Journey::of(1, 0).leg(10, 50, 5);
     for _ in 0..20 {

@@ -7,103 +7,15 @@ mod support;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-use support::{PROGRAM, Running, example, token};
-
-/// A fleet over fixed past days, the same for every run; gives the child and its ledger.
-fn simulate(to: &[String], ledger: &Path, vehicles: u32) -> Child {
-    let mut command = Command::new(PROGRAM);
-    command.args([
-        "simulate",
-        "--seed",
-        "7",
-        "--from",
-        "2026-03-10T00:00:00+07:00",
-    ]);
-    command.args(["--until", "2026-03-11T00:00:00+07:00", "--window", "4"]);
-    command
-        .args(["--vehicles", &vehicles.to_string(), "--ledger"])
-        .arg(ledger);
-    to.iter().for_each(|t| {
-        command.args(["--to", t]);
-    });
-    command.stderr(Stdio::null()).spawn().unwrap()
-}
-
-/// Waits until the worker has judged what is in the log; gives the counters over all partitions.
-fn settled(running: &Running, token: &str) -> (u64, u64, u64) {
-    let until = Instant::now() + Duration::from_secs(120);
-    loop {
-        let status = running.get("/api/v1/status", token);
-        let sum = |name: &str| -> u64 {
-            let all = status["partitions"].as_array().unwrap().iter();
-            all.map(|p| p["counters"][name].as_u64().unwrap()).sum()
-        };
-        if status["backlog"] == 0 && status["dirty_subjects"] == 0 && sum("read") > 0 {
-            let (read, filed) = (sum("read"), sum("filed"));
-            let (repeated, aside) = (sum("repeated"), sum("aside") + sum("refused"));
-            assert_eq!(read, filed + repeated + aside);
-            return (filed, repeated, aside);
-        }
-        assert!(Instant::now() < until, "{status}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
-}
-
-/// All violations, without what is history.
-fn violations(running: &Running, token: &str) -> BTreeSet<String> {
-    let (mut found, mut cursor) = (BTreeSet::new(), String::new());
-    loop {
-        let page = running.get(&format!("/api/v1/violations?limit=100{cursor}"), token);
-        for mut item in page["items"].as_array().unwrap().clone() {
-            let item = item.as_object_mut().unwrap();
-            item.remove("revision");
-            item.remove("updated");
-            found.insert(serde_json::to_string(&item).unwrap());
-        }
-        match page["next"].as_str() {
-            Some(next) => cursor = format!("&cursor={next}"),
-            None => return found,
-        }
-    }
-}
-
-/// Rows of the simulated day and the one before it, of sources and of drivers.
-fn days(running: &Running, token: &str) -> [Value; 2] {
-    ["day-rows", "driver-days"].map(|rows| {
-        let days = "from=2026-03-09&to=2026-03-11&limit=500";
-        let answer = running.get(&format!("/api/v1/{rows}?{days}"), token);
-        assert!(answer["next"].is_null() && !answer["items"].as_array().unwrap().is_empty());
-        answer
-    })
-}
-
-fn acknowledged(ledger: &Path) -> BTreeSet<(String, i64)> {
-    let text = std::fs::read_to_string(ledger).unwrap();
-    let lines = text
-        .lines()
-        .map(|l| serde_json::from_str::<Value>(l).unwrap());
-    lines
-        .filter(|l| l["state"] == "acknowledged")
-        .map(|l| {
-            (
-                l["device"].as_str().unwrap().to_owned(),
-                l["time"].as_i64().unwrap(),
-            )
-        })
-        .collect()
-}
-
-fn addresses(running: &Running) -> Vec<String> {
-    ["teltonika", "gt06", "jt808"]
-        .map(|p| format!("{p}={}", running.to(p)))
-        .to_vec()
-}
+use std::process::Command;
+use std::time::Duration;
+use support::{
+    PROGRAM, Running, acknowledged, addresses, days, settled, simulate, token, violations,
+};
 
 fn undisturbed(dir: &Path, vehicles: u32) -> (BTreeSet<String>, [Value; 2], u64) {
     let data = dir.join("undisturbed");
-    let running = Running::start(&data, &example());
+    let running = Running::start(&data);
     let token = token(&data);
     let ledger = dir.join("undisturbed.jsonl");
     assert!(
@@ -144,7 +56,7 @@ fn killed_and_started_again_it_files_what_it_files_undisturbed() {
     let data: PathBuf = dir.path().join("killed");
     let ledger = |life: u64| dir.path().join(format!("killed-{life}.jsonl"));
     for life in 0..LIVES {
-        let running = Running::start(&data, &example());
+        let running = Running::start(&data);
         let mut fleet = simulate(&addresses(&running), &ledger(life), VEHICLES);
         // From before the first acknowledgement to well into the day.
         std::thread::sleep(Duration::from_millis(40 + life * 977 % 700));
@@ -152,7 +64,7 @@ fn killed_and_started_again_it_files_what_it_files_undisturbed() {
         fleet.kill().unwrap();
         fleet.wait().unwrap();
     }
-    let running = Running::start(&data, &example());
+    let running = Running::start(&data);
     let token = token(&data);
     assert!(
         simulate(&addresses(&running), &ledger(LIVES), VEHICLES)
@@ -185,7 +97,7 @@ fn killed_and_started_again_it_files_what_it_files_undisturbed() {
 #[test]
 fn a_second_process_on_the_folder_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let running = Running::start(dir.path(), &example());
+    let running = Running::start(dir.path());
     let second = Command::new(PROGRAM)
         .args(["run", "--any-port", "--http", "127.0.0.1:0", "--data"])
         .arg(dir.path())

@@ -1,28 +1,45 @@
-//! The real program, started, asked and ended.
+//! The real program as a child process: started, driven, asked and stopped.
 
-#![allow(clippy::unwrap_used, dead_code)] // each test uses its part, and fails where it must
+#![allow(clippy::unwrap_used, dead_code)] // each test file uses a part of it
 
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-
-/// The example registers.
-pub fn example() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/example")
-}
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_waywarden");
 
 pub struct Running {
     child: Child,
-    pub listeners: Vec<(String, String)>,
+    listeners: Vec<(String, String)>,
     http: String,
+    said: Arc<Mutex<Vec<String>>>,
+}
+
+/// A test that fails leaves no process behind.
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 impl Running {
-    /// The program on the data folder, with these registers where it has none.
-    pub fn start(data: &Path, registers: &Path) -> Self {
+    pub fn start(data: &Path) -> Self {
+        Self::start_with(data, &[])
+    }
+
+    /// With more arguments.
+    pub fn start_with(data: &Path, more: &[&str]) -> Self {
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/example");
+        Self::start_on(data, &example, more)
+    }
+
+    /// With these registers where the data folder has none.
+    pub fn start_on(data: &Path, registers: &Path, more: &[&str]) -> Self {
         let mut child = Command::new(PROGRAM)
             .args([
                 "run",
@@ -36,13 +53,16 @@ impl Running {
             .arg(data)
             .arg("--example")
             .arg(registers)
+            .args(more)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let said = Arc::new(Mutex::new(Vec::new()));
         let (mut listeners, mut http) = (Vec::new(), None);
         while http.is_none() {
             let line = lines.next().expect("it tells its addresses").unwrap();
+            said.lock().unwrap().push(line.clone());
             let words: Vec<&str> = line.split_whitespace().collect();
             if line.contains("devices speak") && line.ends_with("(Tcp)") {
                 listeners.push((words[3].to_owned(), words[5].to_owned()));
@@ -51,12 +71,23 @@ impl Running {
             }
         }
         // The rest of the log must be read, or the program would wait for it.
-        std::thread::spawn(move || lines.for_each(drop));
+        let keep = Arc::clone(&said);
+        std::thread::spawn(move || {
+            lines
+                .map_while(Result::ok)
+                .for_each(|l| keep.lock().unwrap().push(l));
+        });
         Self {
             child,
             listeners,
             http: http.unwrap(),
+            said,
         }
+    }
+
+    /// Everything that it wrote to standard error so far.
+    pub fn said(&self) -> Vec<String> {
+        self.said.lock().unwrap().clone()
     }
 
     pub fn to(&self, protocol: &str) -> &str {
@@ -68,8 +99,9 @@ impl Running {
             .1
     }
 
-    pub fn kill(self) {
-        drop(self);
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     /// SIGTERM, which must end it by itself.
@@ -81,15 +113,18 @@ impl Running {
     }
 
     pub fn get(&self, path: &str, token: &str) -> Value {
+        serde_json::from_str(&self.text(path, token)).unwrap()
+    }
+
+    pub fn text(&self, path: &str, token: &str) -> String {
         let mut answer = ureq::get(format!("{}{path}", self.http))
             .header("Authorization", &format!("Bearer {token}"))
             .call()
             .unwrap();
-        answer.body_mut().read_json().unwrap()
+        answer.body_mut().read_to_string().unwrap()
     }
 }
 
-/// A token of an operator.
 pub fn token(data: &Path) -> String {
     let made = Command::new(PROGRAM)
         .args(["token", "--data"])
@@ -105,10 +140,99 @@ pub fn token(data: &Path) -> String {
     String::from_utf8(made.stdout).unwrap().trim().to_owned()
 }
 
-/// A test that fails leaves no program behind.
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+/// A fleet over a fixed past day, the same for every run.
+pub fn simulate(to: &[String], ledger: &Path, vehicles: u32) -> Child {
+    simulate_until(to, ledger, vehicles, "2026-03-11T00:00:00+07:00")
+}
+
+/// The beginning of that day.
+pub fn simulate_until(to: &[String], ledger: &Path, vehicles: u32, until: &str) -> Child {
+    let mut command = Command::new(PROGRAM);
+    command.args([
+        "simulate",
+        "--seed",
+        "7",
+        "--from",
+        "2026-03-10T00:00:00+07:00",
+    ]);
+    command.args(["--until", until, "--window", "4"]);
+    command
+        .args(["--vehicles", &vehicles.to_string(), "--ledger"])
+        .arg(ledger);
+    to.iter().for_each(|t| {
+        command.args(["--to", t]);
+    });
+    command.stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// Waits until the worker has judged what is in the log; gives the counters over all partitions.
+pub fn settled(running: &Running, token: &str) -> (u64, u64, u64) {
+    let until = Instant::now() + Duration::from_secs(120);
+    loop {
+        let status = running.get("/api/v1/status", token);
+        let sum = |name: &str| -> u64 {
+            let all = status["partitions"].as_array().unwrap().iter();
+            all.map(|p| p["counters"][name].as_u64().unwrap()).sum()
+        };
+        if status["backlog"] == 0 && status["dirty_subjects"] == 0 && sum("read") > 0 {
+            let (read, filed) = (sum("read"), sum("filed"));
+            let (repeated, aside) = (sum("repeated"), sum("aside") + sum("refused"));
+            assert_eq!(read, filed + repeated + aside);
+            return (filed, repeated, aside);
+        }
+        assert!(Instant::now() < until, "{status}");
+        std::thread::sleep(Duration::from_millis(100));
     }
+}
+
+/// All violations, without what is history.
+pub fn violations(running: &Running, token: &str) -> BTreeSet<String> {
+    let (mut found, mut cursor) = (BTreeSet::new(), String::new());
+    loop {
+        let page = running.get(&format!("/api/v1/violations?limit=100{cursor}"), token);
+        for mut item in page["items"].as_array().unwrap().clone() {
+            let item = item.as_object_mut().unwrap();
+            item.remove("revision");
+            item.remove("updated");
+            found.insert(serde_json::to_string(&item).unwrap());
+        }
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return found,
+        }
+    }
+}
+
+pub fn acknowledged(ledger: &Path) -> BTreeSet<(String, i64)> {
+    let text = std::fs::read_to_string(ledger).unwrap_or_default();
+    // A fleet that was killed while it wrote leaves half a line.
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let lines = whole
+        .lines()
+        .map(|l| serde_json::from_str::<Value>(l).unwrap());
+    lines
+        .filter(|l| l["state"] == "acknowledged")
+        .map(|l| {
+            (
+                l["device"].as_str().unwrap().to_owned(),
+                l["time"].as_i64().unwrap(),
+            )
+        })
+        .collect()
+}
+
+/// Rows of the simulated day and its neighbours, of sources and of drivers.
+pub fn days(running: &Running, token: &str) -> [Value; 2] {
+    ["day-rows", "driver-days"].map(|rows| {
+        let days = "from=2026-03-09&to=2026-03-11&limit=500";
+        let answer = running.get(&format!("/api/v1/{rows}?{days}"), token);
+        assert!(answer["next"].is_null() && !answer["items"].as_array().unwrap().is_empty());
+        answer
+    })
+}
+
+pub fn addresses(running: &Running) -> Vec<String> {
+    ["teltonika", "gt06", "jt808"]
+        .map(|p| format!("{p}={}", running.to(p)))
+        .to_vec()
 }
