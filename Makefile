@@ -29,3 +29,8 @@ test: lint
 .PHONY: bench
 bench: needs
 	cargo run --release -p waywarden-benches
+
+# A minute for each target; FUZZ_SECONDS says otherwise.
+.PHONY: fuzz
+fuzz: needs
+	deploy/fuzz.sh $(FUZZ_SECONDS)
