@@ -3,6 +3,7 @@
 use crate::carried::{Carried, Entry};
 use crate::ledger::{Ledger, LedgerError};
 use std::collections::VecDeque;
+use std::iter::Peekable;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,6 +35,18 @@ pub struct Sending {
     pub window: usize,
     /// A log-in or frame without an answer for this long makes the device connect again.
     pub patience: Duration,
+}
+
+impl Sending {
+    /// When a record of this time is to be sent; None: at once.
+    fn due(&self, begun: Instant, time: Timestamp) -> Option<Instant> {
+        let Pace::Times { factor, from } = self.pace else {
+            return None;
+        };
+        #[allow(clippy::cast_precision_loss)] // milliseconds of a simulation
+        let ms = time.since(from).max(0) as f64 / factor.max(0.001);
+        Some(begun + Duration::from_secs_f64(ms / 1000.0))
+    }
 }
 
 /// What the fleet did, counted over all devices; read while it runs.
@@ -68,11 +81,11 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 
 /// A device, what it still has to say, and what was said and not acknowledged.
 #[derive(Debug)]
-pub struct Device<I> {
+pub struct Device<I: Iterator<Item = Record>> {
     id: String,
     side: Box<dyn DeviceSide>,
     carried: Carried,
-    records: I,
+    records: Peekable<I>,
     sending: Sending,
     shared: Shared,
     begun: Instant,
@@ -124,7 +137,7 @@ impl<I: Iterator<Item = Record>> Device<I> {
             side: waywarden_wire::device_side(protocol, id),
             carried: Carried::new(protocol, id)?,
             id: id.to_owned(),
-            records,
+            records: records.peekable(),
             sending,
             shared,
             begun: Instant::now(),
@@ -231,9 +244,19 @@ impl<I: Iterator<Item = Record>> Device<I> {
         }
         let bound = self.side.max_records().max(1);
         let most = self.sending.records_per_frame.clamp(1, bound);
-        let records: Vec<Record> = self.records.by_ref().take(most).collect();
-        if records.is_empty() {
+        let Some(first) = self.records.next() else {
             return Ok(());
+        };
+        // What is due already goes together; what is not waits for nothing behind it.
+        let (mut records, now) = (vec![first], Instant::now());
+        while records.len() < most
+            && let Some(next) = self.records.peek()
+            && self
+                .sending
+                .due(self.begun, next.time)
+                .is_none_or(|due| due <= now)
+        {
+            records.extend(self.records.next());
         }
         // Without a ledger nobody asks what the records are called.
         let entries = match self.shared.ledger.is_kept() {
@@ -248,13 +271,8 @@ impl<I: Iterator<Item = Record>> Device<I> {
 
     /// When the frame is to be sent; None: at once.
     fn due(&self, frame: &Frame) -> Option<Instant> {
-        let Pace::Times { factor, from } = self.sending.pace else {
-            return None;
-        };
-        let latest = frame.records.iter().map(|r| r.time).max().unwrap_or(from);
-        #[allow(clippy::cast_precision_loss)] // milliseconds of a simulation
-        let ms = latest.since(from).max(0) as f64 / factor.max(0.001);
-        Some(self.begun + Duration::from_secs_f64(ms / 1000.0))
+        let latest = frame.records.iter().map(|r| r.time).max()?;
+        self.sending.due(self.begun, latest)
     }
 
     async fn send_next(&mut self, socket: &mut TcpStream) -> Result<(), Ended> {

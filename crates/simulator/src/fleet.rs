@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use waywarden_model::Protocol;
+use waywarden_model::{Protocol, Record, Timestamp};
 
 /// A fleet to simulate.
 #[derive(Debug, Clone)]
@@ -23,6 +23,10 @@ pub struct FleetConfig {
     pub vehicles: u32,
     pub seed: u64,
     pub span: Span,
+    /// The part of the span that each vehicle sends, by its number; default all.
+    pub told: Told,
+    /// Three shifts, so that at any hour somebody drives; else everybody drives by day.
+    pub shifts: bool,
     pub pace: Pace,
     /// Records in one frame, at least 1; the protocol's own bound holds too.
     pub records_per_frame: usize,
@@ -36,6 +40,25 @@ pub struct FleetConfig {
     pub ledger: Option<PathBuf>,
     /// Counted up while the fleet drives, for whoever shows its progress.
     pub counts: Arc<Counts>,
+}
+
+/// From when on the vehicles' records are sent; what lies before is driven in silence.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Told {
+    #[default]
+    All,
+    /// From here on; of vehicle `whole` all the same.
+    Since { from: Timestamp, whole: u32 },
+}
+
+impl Told {
+    /// Whether vehicle `n` sends the record of this time.
+    pub fn tells(self, n: u32, time: Timestamp) -> bool {
+        match self {
+            Self::All => true,
+            Self::Since { from, whole } => n == whole || time >= from,
+        }
+    }
 }
 
 /// What came of a simulation.
@@ -120,7 +143,11 @@ pub async fn run(config: FleetConfig, stop: CancellationToken) -> Result<FleetRe
     failed.map_or(Ok(report(&config, refused)), Err)
 }
 
-fn device(config: &FleetConfig, n: u32, shared: &Shared) -> Result<Device<Vehicle>, FleetError> {
+fn device(
+    config: &FleetConfig,
+    n: u32,
+    shared: &Shared,
+) -> Result<Device<impl Iterator<Item = Record> + use<>>, FleetError> {
     let (protocol, to, id) = speaks(&config.listeners, n).ok_or(FleetError::NoListener)?;
     let sending = Sending {
         to,
@@ -130,7 +157,14 @@ fn device(config: &FleetConfig, n: u32, shared: &Shared) -> Result<Device<Vehicl
         patience: config.patience,
     };
     let vehicle = Vehicle::new(config.seed, n, road(&config.roads, n), config.span);
-    Device::new(protocol, &id, vehicle, sending, shared.clone())
+    let vehicle = if config.shifts {
+        vehicle.in_shifts(n)
+    } else {
+        vehicle
+    };
+    let told = config.told;
+    let records = vehicle.filter(move |r| told.tells(n, r.time));
+    Device::new(protocol, &id, records, sending, shared.clone())
         .ok_or(FleetError::NotSpoken(protocol))
 }
 

@@ -12,7 +12,7 @@ mod road;
 mod vehicle;
 
 pub use carried::{Carried, Entry};
-pub use fleet::{FleetConfig, FleetError, FleetReport, device_id};
+pub use fleet::{FleetConfig, FleetError, FleetReport, Told, device_id};
 pub use ledger::{Ledger, LedgerError};
 pub use road::Road;
 pub use vehicle::{Habit, Span, Vehicle};

@@ -38,6 +38,15 @@ impl Habit {
         Self::ALL[n as usize % Self::ALL.len()]
     }
 
+    /// Hours by which the working day of vehicle `n` begins later than five in the morning where
+    /// the fleet drives in three shifts. A long day leaves room for one alone.
+    const fn shift(self, n: u32) -> i64 {
+        match self {
+            Self::LongDay => 0,
+            _ => 8 * (n as i64 / Self::ALL.len() as i64 % 3),
+        }
+    }
+
     /// Minutes driven between two breaks, minutes of a break, hours driven in a day.
     const fn rhythm(self) -> (i64, i64, i64) {
         match self {
@@ -49,6 +58,9 @@ impl Habit {
 }
 
 /// Event times simulated: from (inclusive) to until (exclusive), one record every `every_ms`.
+///
+/// What a vehicle does follows from the seed, its number and `from`: two fleets of one `from` drive
+/// alike, whatever part of it each of them tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     pub from: Timestamp,
@@ -69,6 +81,8 @@ pub struct Vehicle {
     random: ChaCha8Rng,
     road: Road,
     habit: Habit,
+    /// Milliseconds by which its day is behind the local one.
+    shift_ms: i64,
     span: Span,
     now: Timestamp,
     phase: Phase,
@@ -102,6 +116,7 @@ impl Vehicle {
         Self {
             road,
             habit: Habit::of(number),
+            shift_ms: 0,
             span,
             now: span.from,
             phase: Phase::Rest,
@@ -119,8 +134,16 @@ impl Vehicle {
         }
     }
 
+    /// The same vehicle as one of a fleet in shifts. Its first day may hold parts of two of them.
+    #[must_use]
+    pub fn in_shifts(mut self, number: u32) -> Self {
+        self.shift_ms = self.habit.shift(number) * 3_600_000;
+        self
+    }
+
     fn change_phase(&mut self) {
-        let local = self.now.millis() + LOCAL_MS;
+        let zone_ms = LOCAL_MS - self.shift_ms;
+        let local = self.now.millis() + zone_ms;
         let day = local.div_euclid(DAY_MS);
         if day != self.today {
             self.today = day;
@@ -129,7 +152,7 @@ impl Vehicle {
         let (drive_min, rest_min, hours) = self.habit.rhythm();
         let early = local.rem_euclid(DAY_MS) < BEGINS_MS;
         let enough = self.driven_today_ms >= hours * 3_600_000;
-        let tomorrow = Timestamp::from_millis(day * DAY_MS - LOCAL_MS).plus_millis(DAY_MS);
+        let tomorrow = Timestamp::from_millis((day + 1) * DAY_MS - zone_ms);
         (self.phase, self.phase_ends) = if early {
             (Phase::Rest, tomorrow.plus_millis(BEGINS_MS - DAY_MS))
         } else if enough {
@@ -180,10 +203,11 @@ impl Vehicle {
 
     fn record(&mut self) -> Record {
         let (mut place, heading) = self.road.at(self.metres);
-        let local_minute = (self.now.millis() + LOCAL_MS).rem_euclid(DAY_MS) / 60_000;
-        if self.habit == Habit::Astray && (600..640).contains(&local_minute) {
+        let local_ms = self.now.millis() + LOCAL_MS - self.shift_ms;
+        let minute = local_ms.rem_euclid(DAY_MS) / 60_000;
+        if self.habit == Habit::Astray && (600..640).contains(&minute) {
             // Twenty minutes away from the road and twenty back to it, up to 3 km.
-            let out = 20 - (local_minute - 620).abs();
+            let out = 20 - (minute - 620).abs();
             place = Position::new(place.lat() + out as f64 * 0.00135, place.lon()).unwrap_or(place);
         }
         let mut fix = Record::fix(self.now, place);

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use waywarden_model::{Protocol, Timestamp};
 use waywarden_simulator::Span;
 use waywarden_simulator::device::Pace;
-use waywarden_simulator::fleet::{self, FleetConfig, FleetError, FleetReport};
+use waywarden_simulator::fleet::{self, FleetConfig, FleetError, FleetReport, Told};
 
 /// Six vehicles from five to nine in the morning, a record every ten seconds.
 fn config(server: &Server) -> FleetConfig {
@@ -28,6 +28,8 @@ fn config(server: &Server) -> FleetConfig {
             until: from.plus_millis(4 * 3_600_000),
             every_ms: 10_000,
         },
+        told: Told::All,
+        shifts: false,
         pace: Pace::Unbounded,
         records_per_frame: 20,
         window: 4,

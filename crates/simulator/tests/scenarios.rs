@@ -7,14 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use waywarden_model::registry::{
     Class, Fitting, Registers, Registry, Route, Stop, Transport, Validity, Vehicle as Registered,
 };
-use waywarden_model::{Band, Kind, Plate, SourceId, Timestamp, VehicleId, Violation};
+use waywarden_model::{
+    Band, Kind, Plate, Record, SourceId, Speed, Timestamp, VehicleId, Violation,
+};
 use waywarden_roads::Network;
 use waywarden_rules::evaluate::evaluate;
 use waywarden_rules::{Context, Profiles};
-use waywarden_simulator::{Habit, Road, Span, Vehicle, imei};
+use waywarden_simulator::{Habit, Road, Span, Told, Vehicle, imei};
 
 const DAY_MS: i64 = 86_400_000;
 const VEHICLES: u32 = 12;
+const REGISTERED: u32 = 24;
 
 /// Violations of the fleet by the number of the vehicle.
 fn violations(from: &str, days: i64, every_ms: i64, seed: u64) -> BTreeMap<u32, Vec<Violation>> {
@@ -24,6 +27,14 @@ fn violations(from: &str, days: i64, every_ms: i64, seed: u64) -> BTreeMap<u32, 
         until: from.plus_millis(days * DAY_MS),
         every_ms,
     };
+    let records = (0..VEHICLES).flat_map(|n| {
+        let source = SourceId::new(imei(n));
+        Vehicle::new(seed, n, Road::coast(), span).map(move |r| (source.clone(), r))
+    });
+    judged(records)
+}
+
+fn judged(records: impl Iterator<Item = (SourceId, Record)>) -> BTreeMap<u32, Vec<Violation>> {
     let registry = Registry::new(1, registers());
     let (network, profiles) = (Network::build(&registry), Profiles::vietnam());
     let ctx = Context {
@@ -31,10 +42,6 @@ fn violations(from: &str, days: i64, every_ms: i64, seed: u64) -> BTreeMap<u32, 
         network: &network,
         profiles: &profiles,
     };
-    let records = (0..VEHICLES).flat_map(|n| {
-        let source = SourceId::new(imei(n));
-        Vehicle::new(seed, n, Road::coast(), span).map(move |r| (source.clone(), r))
-    });
     let mut by_vehicle: BTreeMap<u32, Vec<Violation>> =
         (0..VEHICLES).map(|n| (n, vec![])).collect();
     for violation in evaluate(records, &ctx, Timestamp::MAX).violations {
@@ -57,8 +64,8 @@ fn registers() -> Registers {
         terminal: true,
     });
     Registers {
-        vehicles: (0..VEHICLES).map(registered).collect(),
-        fittings: (0..VEHICLES)
+        vehicles: (0..REGISTERED).map(registered).collect(),
+        fittings: (0..REGISTERED)
             .map(|n| Fitting {
                 source: SourceId::new(imei(n)),
                 vehicle: VehicleId::new(format!("v{n}")),
@@ -151,5 +158,42 @@ fn a_week_shows_who_drives_more_than_48_hours() {
             Habit::Tireless => {}
             _ => assert!(!weekly, "vehicle {n}"),
         }
+    }
+}
+
+/// What a demonstration shows of its past day, whenever it is started.
+#[test]
+fn a_fleet_in_shifts_shows_every_kind_and_drives_at_any_hour() {
+    let from = Timestamp::parse_rfc3339("2026-11-09T00:00:00+07:00").unwrap();
+    for hours in (0..24).step_by(6) {
+        let now = from.plus_millis(8 * DAY_MS + hours * 3_600_000);
+        let (span, told) = (
+            Span {
+                from,
+                until: now,
+                every_ms: 10_000,
+            },
+            Told::Since {
+                from: now.plus_millis(-DAY_MS),
+                whole: 3,
+            },
+        );
+        let fleet = |n| {
+            let vehicle = Vehicle::new(1, n, Road::coast(), span).in_shifts(n);
+            vehicle.filter(move |r| told.tells(n, r.time))
+        };
+        let moves = |n: &u32| fleet(*n).last().unwrap().speed > Some(Speed::from_kmh(3));
+        assert!((0..24).any(|n| moves(&n)), "nobody drives at {now}");
+        let records = (0..24).flat_map(|n| fleet(n).map(move |r| (SourceId::new(imei(n)), r)));
+        let found = judged(records);
+        let shown: BTreeSet<Kind> = found.values().flat_map(|v| kinds(v)).collect();
+        let expected = [
+            Kind::Overspeed,
+            Kind::ContinuousDriving,
+            Kind::DailyDriving,
+            Kind::WeeklyDriving,
+            Kind::RouteDeviation,
+        ];
+        assert!(shown.is_superset(&expected.into()), "{now}: {shown:?}");
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use waywarden_model::{Protocol, Timestamp};
 use waywarden_simulator::device::Pace;
-use waywarden_simulator::{FleetConfig, FleetReport, Span, replay as recorded};
+use waywarden_simulator::{FleetConfig, FleetReport, Span, Told, replay as recorded};
 
 /// Milliseconds of a day.
 pub const DAY_MS: i64 = 86_400_000;
@@ -106,6 +106,8 @@ pub fn fleet(
         vehicles,
         seed: 1,
         span,
+        told: Told::All,
+        shifts: false,
         pace,
         records_per_frame: 20,
         window: 8,

@@ -19,15 +19,18 @@ use waywarden_gateway::{
     wire_sessions,
 };
 use waywarden_model::registry::{Registers, Registry, RegistryDirectory};
-use waywarden_model::{Message, Protocol, Record, SourceId, TimeZone};
+use waywarden_model::{Message, Protocol, Record, SourceId, TimeZone, Timestamp};
 use waywarden_rules::Profiles;
-use waywarden_simulator::{Span, device::Pace};
+use waywarden_simulator::{Span, Told, device::Pace};
 use waywarden_store::{AdminStore, DataFolder, Options, Role, SqliteStore, WorkerStore};
 use waywarden_wire::{Settings, Transport};
 use waywarden_worker::{Partition, WorkerError};
 
 /// How often queued registry versions and the log's retention are looked at.
 const CARE_EVERY: Duration = Duration::from_secs(2);
+/// Number of the simulated vehicle that tells its past weeks: its habit are long days, and its
+/// protocol takes many records a frame.
+const WEEK_TOLD_BY: u32 = 3;
 /// Positions that a slow page may lag behind.
 const LIVE_CAPACITY: usize = 4096;
 /// Held devices that may be known at once.
@@ -100,7 +103,8 @@ impl Roles {
         };
         let console = waywarden_console::serve(config, parts).await?;
         if args.simulate > 0 {
-            drive(args.simulate, gateway.listeners(), intake.clone());
+            let begun = folder.path().join("fleet-set-out");
+            drive(args.simulate, gateway.listeners(), &begun, intake.clone())?;
         }
         let care = tokio::spawn(care(store, Arc::clone(&log), directory, rest.clone()));
         Ok(Self {
@@ -265,7 +269,16 @@ fn gateway_config(args: &Args, folder: &Path) -> Result<GatewayConfig> {
 
 /// Drives the fleet in the background: what lies before now is due at once and goes as fast as it
 /// is acknowledged, what comes after it goes with the clock.
-fn drive(vehicles: u32, listeners: &[Listener], stop: CancellationToken) {
+///
+/// The fleet sets out on the Monday of the week before it is first driven, and `begun` keeps that
+/// day: started again it drives on as before and tells the past day once more. One vehicle, whose
+/// days are long, tells the whole way, so that there is a week to judge.
+fn drive(
+    vehicles: u32,
+    listeners: &[Listener],
+    begun: &Path,
+    stop: CancellationToken,
+) -> Result<()> {
     let tcp = listeners.iter().filter(|l| l.transport == Transport::Tcp);
     let taken: Vec<(Protocol, SocketAddr)> = tcp
         .filter_map(|l| match l.speaks {
@@ -273,24 +286,42 @@ fn drive(vehicles: u32, listeners: &[Listener], stop: CancellationToken) {
             Speaks::Any => None,
         })
         .collect();
+    let now = crate::clock::now();
+    let span = Span {
+        from: set_out(begun, now)?,
+        until: now.plus_millis(365 * DAY_MS),
+        every_ms: 10_000,
+    };
+    let pace = Pace::Times {
+        factor: 1.0,
+        from: now,
+    };
+    let mut config = fleet(taken, vehicles, span, pace);
+    config.shifts = true;
+    config.told = Told::Since {
+        from: now.plus_millis(-DAY_MS),
+        whole: WEEK_TOLD_BY,
+    };
     tokio::spawn(async move {
-        let now = crate::clock::now();
-        let (from, until) = (now.plus_millis(-DAY_MS), now.plus_millis(365 * DAY_MS));
-        let span = Span {
-            from,
-            until,
-            every_ms: 10_000,
-        };
-        let pace = Pace::Times {
-            factor: 1.0,
-            from: now,
-        };
-        let mut config = fleet(taken, vehicles, span, pace);
-        config.records_per_frame = 1;
         if let Err(error) = waywarden_simulator::fleet::run(config, stop).await {
             tracing::warn!(%error, "the simulated fleet stopped");
         }
     });
+    Ok(())
+}
+
+/// When the fleet of this data folder set out; now, where it did not yet.
+fn set_out(kept: &Path, now: Timestamp) -> Result<Timestamp> {
+    let said = || kept.display().to_string();
+    match std::fs::read_to_string(kept) {
+        Ok(text) => return Timestamp::parse_rfc3339(text.trim()).with_context(said),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+        Err(e) => return Err(e).with_context(said),
+    }
+    let zone = TimeZone::vietnam();
+    let from = zone.start_of(zone.day_of(now.plus_millis(-7 * DAY_MS)).monday());
+    std::fs::write(kept, from.to_string()).with_context(said)?;
+    Ok(from)
 }
 
 /// Puts queued registry versions into the log; trims what retention allows.
