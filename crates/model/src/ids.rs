@@ -69,6 +69,18 @@ identifier!(
     CardId
 );
 
+impl CardId {
+    /// As registers spell it: serial numbers are hexadecimal, and readers differ in the case.
+    #[must_use]
+    pub fn spelled(&self) -> Self {
+        if self.0.bytes().any(|b| b.is_ascii_lowercase()) {
+            Self::new(self.0.to_ascii_uppercase())
+        } else {
+            self.clone()
+        }
+    }
+}
+
 /// A number plate, normalised: upper case, without `-`, `.` and white space.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]

@@ -413,6 +413,8 @@ pub enum Verdict {
     Late,
     /// From a device that nobody approved.
     Held,
+    /// Received later than the window within which late records are judged.
+    Unjudged,
 }
 
 impl Verdict {
@@ -424,6 +426,7 @@ impl Verdict {
             Self::NotAFix => 100,
             Self::Late => 101,
             Self::Held => 102,
+            Self::Unjudged => 103,
         }
     }
 
@@ -433,6 +436,7 @@ impl Verdict {
             100 => Some(Self::NotAFix),
             101 => Some(Self::Late),
             102 => Some(Self::Held),
+            103 => Some(Self::Unjudged),
             n => InvalidReason::from_u8(n).map(Self::Invalid),
         }
     }
@@ -445,6 +449,7 @@ impl Verdict {
             Self::NotAFix => Some("not_a_fix"),
             Self::Late => Some("late"),
             Self::Held => Some("held"),
+            Self::Unjudged => Some("unjudged"),
         }
     }
 }

@@ -147,6 +147,15 @@ pub(crate) fn end(state: &mut DrivingState, place: Position, scene: &Scene<'_>, 
     }
 }
 
+impl DrivingState {
+    pub(crate) fn open_since(&self) -> Option<Timestamp> {
+        match self {
+            Self::Driving { open, .. } => Some(open.start),
+            Self::Unknown | Self::Stopped { .. } => None,
+        }
+    }
+}
+
 impl Scene<'_> {
     /// Break that ends continuous driving in this vehicle, milliseconds.
     pub fn break_ms(&self) -> i64 {

@@ -19,7 +19,7 @@ mod transmission_gap;
 
 pub use profile::{Profile, ProfileError, Profiles};
 pub use state::{Outputs, SourceState, StateError};
-pub use step::{Admit, Context, admit, finish, flush, step};
+pub use step::{Admit, Context, admit, end_day, finish, flush, step};
 
 /// Version of the engine, kept with every saved state: where it differs, a source is rebuilt.
 pub const ENGINE_VERSION: u32 = 1;

@@ -153,6 +153,10 @@ impl Episode {
         })
     }
 
+    pub(crate) fn give_out_again(&mut self) {
+        self.fresh = true;
+    }
+
     fn violation(&self, source: &SourceId, open: bool) -> Violation {
         Violation {
             kind: Kind::Overspeed,

@@ -126,6 +126,12 @@ pub(crate) fn growing(state: &mut RouteState, source: &SourceId) -> Option<Viola
     })
 }
 
+impl RouteState {
+    pub(crate) fn give_out_again(&mut self) {
+        self.0.iter_mut().for_each(|away| away.fresh = true);
+    }
+}
+
 impl Away {
     fn qualifies(&self) -> bool {
         let (fixes, ms, distance) = self.needs;

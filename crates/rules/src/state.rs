@@ -80,6 +80,23 @@ impl SourceState {
         self.last_time
     }
 
+    /// Start of the driving period that goes on.
+    pub fn open_period(&self) -> Option<Timestamp> {
+        self.driving.open_since()
+    }
+
+    /// The saved form of a state between two days: what was given out to whom is left out of it,
+    /// so that it is a function of the records alone.
+    pub fn between_days(&self) -> Vec<u8> {
+        let mut state = self.clone();
+        state.day = None;
+        if let Some(run) = &mut state.overspeed {
+            run.give_out_again();
+        }
+        state.route.give_out_again();
+        state.to_bytes()
+    }
+
     /// The saved form.
     pub fn to_bytes(&self) -> Vec<u8> {
         postcard::to_allocvec(self).expect("a growing vector takes every state")

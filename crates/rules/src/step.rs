@@ -173,7 +173,7 @@ fn driver_after(state: &SourceState, record: &Record, ctx: &Context<'_>) -> Opti
         DriverSaid::Licence(id) => Some(id.clone()),
         DriverSaid::Card(card) => {
             let known = ctx.registry.driver_of_card(card, record.time).cloned();
-            known.or_else(|| Some(DriverId::new(format!("card:{card}"))))
+            known.or_else(|| Some(DriverId::new(format!("card:{}", card.spelled()))))
         }
     }
 }
@@ -309,8 +309,14 @@ fn count(
     match verdict {
         Verdict::Valid => day.valid += 1,
         Verdict::Invalid(reason) => day.invalid[reason as usize - 1] += 1,
-        Verdict::NotAFix | Verdict::Late | Verdict::Held => {}
+        Verdict::NotAFix | Verdict::Late | Verdict::Held | Verdict::Unjudged => {}
     }
+}
+
+/// Ends the day row of a day that is over, so that the state before a local day's first record does
+/// not hold figures of the day before.
+pub fn end_day(state: &mut SourceState, out: &mut Outputs) {
+    state.day.take().into_iter().for_each(|d| out.day(d));
 }
 
 /// Gives out what goes on: called once for a batch of records of a source. What it gives is a

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use std::fmt;
 use waywarden_model::registry::Registers;
 use waywarden_model::{
-    DayRow, DriverDay, Period, Protocol, Record, SourceId, Subject, Timestamp, Verdict, Violation,
-    ViolationId,
+    DayRow, DriverDay, LocalDay, Period, Protocol, Record, SourceId, Subject, Timestamp, Verdict,
+    Violation, ViolationId,
 };
 
 /// Place in a partition of the log: the next offset to read.
@@ -82,6 +82,17 @@ pub struct SavedState {
     pub bytes: Vec<u8>,
 }
 
+/// What a source's state was before its first record of a local day.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DayState {
+    pub source: SourceId,
+    pub day: LocalDay,
+    /// The first of its month: kept as long as positions, the others for the newest days only.
+    pub month: bool,
+    pub engine: u32,
+    pub bytes: Vec<u8>,
+}
+
 /// A record to file, with what judging made of it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct FiledRecord {
@@ -110,7 +121,8 @@ pub struct SourceRecords {
     /// Later than everything of the source that is on file: no look-up is needed.
     pub newer: Vec<FiledRecord>,
     /// At or before the latest on file: late, repeated, or a second record of an instant. Those
-    /// that turn out to be new mark the source from the earliest of them on.
+    /// that turn out to be new and wait for being judged ([`Verdict::Late`]) mark the source from
+    /// the earliest of them on.
     pub older: Vec<FiledRecord>,
 }
 
@@ -160,6 +172,10 @@ pub struct Batch {
     /// Violations of sources; evidence is frozen in the same transaction when one closes.
     pub violations: Vec<Violation>,
     pub day_rows: Vec<DayRow>,
+    /// States at the beginnings of local days, from which late data is judged again.
+    pub day_states: Vec<DayState>,
+    /// Sources to rebuild beside those whose late records are new: look-ups of theirs changed.
+    pub marks: Vec<(SourceId, Timestamp)>,
     /// Changed states to save, and with them the checkpoint's position.
     pub states: Vec<SavedState>,
     /// Position below which every saved state counts; set when `states` holds all that changed.
@@ -222,7 +238,7 @@ pub struct Judged {
 
 /// What the worker asks of the store.
 #[async_trait]
-pub trait WorkerStore: Send + Sync + fmt::Debug + 'static {
+pub trait WorkerStore: crate::rebuild::RebuildStore + fmt::Debug + 'static {
     /// Raises the epoch of a partition and ends what its former owner may still be writing.
     async fn claim(&self, partition: u32, worker: &str) -> Result<Claim>;
 

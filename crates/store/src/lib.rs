@@ -5,6 +5,7 @@ pub mod batch;
 pub mod facts;
 pub mod folder;
 pub mod read;
+pub mod rebuild;
 pub mod sqlite;
 
 pub use admin::*;
@@ -12,4 +13,5 @@ pub use batch::*;
 pub use facts::{FactStore, Filed};
 pub use folder::{DataFolder, FolderError};
 pub use read::{ConsoleStore, ReadStore};
+pub use rebuild::{Due, Mark, RebuildStore, Rebuilt, Replaced, StoredRecord};
 pub use sqlite::{Options, SqliteStore};

@@ -57,6 +57,11 @@ fn filed(second: i64, kmh: i32) -> FiledRecord {
 }
 
 fn records(newer: Vec<FiledRecord>, older: Vec<FiledRecord>) -> SourceRecords {
+    let late = |mut r: FiledRecord| {
+        r.verdict = Verdict::Late;
+        r
+    };
+    let older = older.into_iter().map(late).collect();
     SourceRecords {
         source: "352093081429150".into(),
         frames: vec![FiledFrame {
@@ -210,9 +215,17 @@ async fn repeats_are_one_row_and_two_records_of_an_instant_are_two() {
     assert_eq!(f.count("SELECT count(*) FROM positions"), 3);
     let from = f.count("SELECT \"from\" FROM marks");
     assert_eq!(from, at(0).millis());
+    // What is filed unjudged on purpose is late and marks nothing.
+    let mut held = records(vec![], vec![filed(2, 70)]);
+    held.older[0].verdict = Verdict::Held;
+    f.store
+        .commit(&claim, 22, 23, batch(vec![held]))
+        .await
+        .unwrap();
+    assert_eq!(f.count("SELECT \"from\" FROM marks"), at(0).millis());
     let c = f.store.counters(0).await.unwrap();
     assert_eq!(c.read, c.filed + c.repeated + c.aside + c.refused);
-    assert_eq!((c.filed, c.repeated, c.late), (3, 20, 1));
+    assert_eq!((c.filed, c.repeated, c.late), (4, 20, 2));
 }
 
 #[tokio::test]

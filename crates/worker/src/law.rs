@@ -38,6 +38,10 @@ impl Law {
         }
     }
 
+    pub fn registers(&self) -> &Registers {
+        self.registry.registers()
+    }
+
     /// Number of the registry version.
     pub fn version(&self) -> u32 {
         self.registry.version()

@@ -2,11 +2,13 @@
 
 mod law;
 mod partition;
+mod rebuild;
 mod source;
 mod stage;
 mod subjects;
 
 pub use law::Law;
-pub use partition::{Clock, Filed, Options, Partition, WorkerError};
-pub use stage::Stage;
+pub use partition::{Clock, Filed, Late, Options, Partition, WorkerError};
+pub use rebuild::{Again, RebuildError, judge_again};
+pub use stage::{Bounds, Stage};
 pub use subjects::Subjects;

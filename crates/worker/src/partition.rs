@@ -1,16 +1,19 @@
 //! The loop of one partition: claim, replay, then read, step and commit until told to stop.
 
 use crate::law::Law;
-use crate::stage::Stage;
+use crate::rebuild::{RebuildError, judge_again};
+use crate::stage::{Bounds, Stage};
 use crate::subjects::Subjects;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use waywarden_bus::{BusError, Log};
+use waywarden_model::registry::import::reach;
 use waywarden_model::{Message, Record, SourceId, Timestamp};
 use waywarden_rules::{Profiles, StateError};
-use waywarden_store::{Claim, Committed, StoreError, SubjectJudge, WorkerStore};
+use waywarden_store::{Claim, Committed, Due, StoreError, SubjectJudge, WorkerStore};
 
 /// Time is an argument here too: the program gives the clock.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -27,9 +30,6 @@ pub enum WorkerError {
     Bus(#[from] BusError),
     #[error(transparent)]
     State(#[from] StateError),
-    /// States saved by another version of the engine: the sources must be rebuilt.
-    #[error("partition {partition}: {count} states were saved by another version of the engine")]
-    Engine { partition: u32, count: usize },
     /// The log is not the one that the partition was read from.
     #[error("partition {partition} was read from log {expected}, this is {found}")]
     OtherLog {
@@ -39,6 +39,36 @@ pub enum WorkerError {
     },
     #[error("a commit ended without an outcome: {0}")]
     Lost(String),
+}
+
+impl From<RebuildError> for WorkerError {
+    fn from(error: RebuildError) -> Self {
+        match error {
+            RebuildError::Store(error) => Self::Store(error),
+            RebuildError::State(error) => Self::State(error),
+        }
+    }
+}
+
+/// When sources with late data are judged again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Late {
+    /// Without further late data for this long, milliseconds.
+    pub quiet_ms: i64,
+    /// And at the latest after this long, milliseconds.
+    pub longest_ms: i64,
+    /// Share of the time that it may take while live data waits, percent, 1 to 100.
+    pub share_percent: u32,
+}
+
+impl Default for Late {
+    fn default() -> Self {
+        Self {
+            quiet_ms: 15_000,
+            longest_ms: 600_000,
+            share_percent: 25,
+        }
+    }
 }
 
 /// How a partition is worked. The defaults are those of one small machine.
@@ -58,6 +88,10 @@ pub struct Options {
     pub subjects_at_once: usize,
     /// Records older than this at their receipt are set aside, milliseconds.
     pub retention_ms: Option<i64>,
+    /// Records received later than this behind their own time are filed and not judged,
+    /// milliseconds; None: all are judged, however late.
+    pub judged_within_ms: Option<i64>,
+    pub late: Late,
     /// Who is told what was filed: the live view.
     pub filed: Option<Filed>,
 }
@@ -80,10 +114,24 @@ impl Default for Options {
             checkpoint_records: 500_000,
             subjects_at_once: 256,
             retention_ms: None,
+            judged_within_ms: None,
+            late: Late::default(),
             filed: None,
         }
     }
 }
+
+impl Options {
+    fn bounds(&self) -> Bounds {
+        Bounds {
+            retention_ms: self.retention_ms,
+            judged_within_ms: self.judged_within_ms,
+        }
+    }
+}
+
+/// How often is looked whether a source is to be judged again.
+const LOOK_FOR_MARKS: Duration = Duration::from_secs(1);
 
 /// One partition of the log, worked by one owner.
 pub struct Partition {
@@ -102,6 +150,8 @@ pub struct Partition {
     checkpoint: Option<u64>,
     /// Newest record of each source in the batch on its way.
     newest: Vec<(SourceId, Record)>,
+    /// Before it no source is judged again.
+    rebuild_at: Instant,
 }
 
 impl std::fmt::Debug for Partition {
@@ -142,16 +192,16 @@ impl Partition {
         };
         let judge = Arc::new(Subjects::new(Arc::clone(&profiles)));
         let law = Law::new(claim.registry, registers, profiles);
-        let mut stage = Stage::new(law, options.retention_ms);
+        let mut stage = Stage::new(law, options.bounds());
         let (from, states) = store.load_states(partition).await?;
         let outdated = stage.restore(&states)?;
-        if !outdated.is_empty() {
-            return Err(WorkerError::Engine {
-                partition,
-                count: outdated.len(),
-            });
-        }
         let (next, saved_at) = (claim.position, clock());
+        if !outdated.is_empty() {
+            let sources = outdated.len();
+            tracing::info!(partition, sources, "states of another engine: judged again");
+            let all = outdated.into_iter().map(|s| (s, Timestamp::MIN));
+            store.mark_sources(all.collect(), saved_at).await?;
+        }
         let mut this = Self {
             log,
             store,
@@ -165,6 +215,7 @@ impl Partition {
             saved_at,
             checkpoint: None,
             newest: Vec::new(),
+            rebuild_at: Instant::now(),
         };
         this.replay(from).await?;
         tracing::info!(
@@ -214,13 +265,16 @@ impl Partition {
             let read = self.fill().await?;
             if read == 0 && self.stage.is_empty() {
                 self.settle().await?;
+                let rebuilt = self.rebuild(1.0).await?;
                 let judged = self.judge_subjects().await?;
-                if judged == 0 {
+                if judged == 0 && !rebuilt {
                     self.idle(&stop).await?;
                 }
             } else {
                 self.send(false).await?;
                 self.judge_subjects().await?;
+                let share = f64::from(self.options.late.share_percent.clamp(1, 100)) / 100.0;
+                self.rebuild(share).await?;
             }
         }
         self.send(true).await?;
@@ -257,9 +311,45 @@ impl Partition {
     async fn switch_registry(&mut self, version: u32) -> Result<(), WorkerError> {
         let registers = self.store.registers(version).await?;
         self.stage
+            .mark_reached(&reach(self.stage.law().registers(), &registers));
+        self.stage
             .set_law(self.stage.law().with_registers(version, registers));
         self.saved_at = Timestamp::MIN;
         Ok(())
+    }
+
+    /// Judges the source again that has waited longest, if one is due; gives whether there was one.
+    /// The pause behind it keeps it within its share of the time.
+    async fn rebuild(&mut self, share: f64) -> Result<bool, WorkerError> {
+        if Instant::now() < self.rebuild_at {
+            return Ok(false);
+        }
+        let (now, late) = ((self.clock)(), self.options.late);
+        let due = Due {
+            updated_before: now.plus_millis(-late.quiet_ms),
+            created_before: now.plus_millis(-late.longest_ms),
+        };
+        let partition = self.claim.partition;
+        let Some(mark) = self.store.due_marks(partition, due, 1).await?.pop() else {
+            self.rebuild_at = Instant::now() + LOOK_FOR_MARKS;
+            return Ok(false);
+        };
+        // Judged is what is on file, so the batch on its way must be.
+        self.settle().await?;
+        let begun = Instant::now();
+        let (law, bounds) = (self.stage.law().clone(), self.options.bounds());
+        let source = mark.source.clone();
+        let mut again = judge_again(self.store.as_ref(), &law, bounds, mark, now).await?;
+        let held = self.stage.source_mut(&source);
+        again.rebuilt.state = again.state.as_ref().map(|state| held.saved_with(state));
+        let replaced = self.store.replace(&self.claim, again.rebuilt).await?;
+        if let Some(state) = again.state {
+            self.stage.source_mut(&source).rebuilt(state);
+        }
+        let took = begun.elapsed();
+        tracing::debug!(partition, ?replaced, ?took, "late data judged");
+        self.rebuild_at = Instant::now() + took.mul_f64(1.0 / share - 1.0);
+        Ok(true)
     }
 
     /// Sends the batch to the store; the next one is stepped while it commits.

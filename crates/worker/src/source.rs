@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use waywarden_model::hash::content_hash;
-use waywarden_model::{Record, SourceId, Timestamp, Verdict};
-use waywarden_rules::{Context, ENGINE_VERSION, Outputs, SourceState, StateError, step};
-use waywarden_store::SavedState;
+use waywarden_model::{LocalDay, Record, SourceId, Timestamp, Verdict};
+use waywarden_rules::{Context, ENGINE_VERSION, Outputs, SourceState, StateError, end_day, step};
+use waywarden_store::{DayState, SavedState};
 
 /// Where a record goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,15 @@ pub(crate) struct Source {
     pub position: u64,
     /// Changed since it was last saved.
     pub changed: bool,
+    /// The state that another version of the engine saved: nothing is judged before it has been
+    /// rebuilt.
+    pending: Option<Foreign>,
+}
+
+#[derive(Debug)]
+struct Foreign {
+    engine: u32,
+    state: Vec<u8>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -39,62 +48,145 @@ impl Source {
             filed_until: None,
             position: 0,
             changed: false,
+            pending: None,
         }
     }
 
-    /// Reads a saved state.
+    /// Reads a saved state; one of another version of the engine only tells where filing stands.
     ///
     /// # Errors
-    /// Bytes that are damaged; the caller decides about another engine's version before.
+    /// Bytes that are damaged.
     pub fn restore(saved: &SavedState) -> Result<Self, StateError> {
         let damaged = |e: postcard::Error| StateError::new(e.to_string());
         let outer: Saved = postcard::from_bytes(&saved.bytes).map_err(damaged)?;
-        let state = SourceState::from_bytes(&outer.state)?;
-        let (filed_until, position) = (outer.filed_until, saved.position);
-        Ok(Self {
-            state,
-            filed_until,
-            position,
-            changed: false,
-        })
+        let mut restored = Self {
+            filed_until: outer.filed_until,
+            position: saved.position,
+            ..Self::new(saved.source.clone())
+        };
+        if saved.engine == ENGINE_VERSION {
+            restored.state = SourceState::from_bytes(&outer.state)?;
+        } else {
+            restored.pending = Some(Foreign {
+                engine: saved.engine,
+                state: outer.state,
+            });
+        }
+        Ok(restored)
     }
 
+    /// Whether it waits for being rebuilt.
+    pub fn is_pending(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// Whether it has records at or behind `t` on file.
+    pub fn reaches(&self, t: Timestamp) -> bool {
+        self.filed_until.is_some_and(|until| until >= t)
+    }
+
+    /// Takes the state that judging its records again gave.
+    pub fn rebuilt(&mut self, state: SourceState) {
+        self.state = state;
+        self.pending = None;
+        self.changed = false;
+    }
+
+    /// The saved form; what waits for being rebuilt stays as it was.
     pub fn save(&self) -> SavedState {
+        match &self.pending {
+            Some(foreign) => self.saved(foreign.engine, foreign.state.clone()),
+            None => self.saved_with(&self.state),
+        }
+    }
+
+    /// The saved form with this state.
+    pub fn saved_with(&self, state: &SourceState) -> SavedState {
+        self.saved(ENGINE_VERSION, state.to_bytes())
+    }
+
+    fn saved(&self, engine: u32, state: Vec<u8>) -> SavedState {
         let saved = Saved {
             filed_until: self.filed_until,
-            state: self.state.to_bytes(),
+            state,
         };
         SavedState {
             source: self.state.source().clone(),
             position: self.position,
-            engine: ENGINE_VERSION,
+            engine,
             bytes: postcard::to_allocvec(&saved).expect("a growing vector takes every state"),
         }
     }
 
-    /// Judges a record, or finds that it is not the newest of its source.
+    /// Judges a record, or finds that it is not the newest of its source. What is not to be judged
+    /// now is filed with the verdict that says why.
     pub fn take(
         &mut self,
         record: &Record,
-        held: bool,
+        unjudged: Option<Verdict>,
         ctx: &Context<'_>,
-        out: &mut Outputs,
+        out: &mut Given,
     ) -> Place {
         self.changed = true;
-        let verdict = if held { Verdict::Held } else { Verdict::Late };
         if self.filed_until.is_some_and(|t| record.time <= t) {
-            return Place::Older(verdict);
+            return Place::Older(unjudged.unwrap_or(Verdict::Late));
         }
         self.filed_until = Some(record.time);
-        if held {
+        if let Some(verdict) = unjudged {
             return Place::Newer(verdict);
         }
-        Place::Newer(step(&mut self.state, record, ctx, out))
+        if self.is_pending() {
+            return Place::Newer(Verdict::Late);
+        }
+        Place::Newer(judge(&mut self.state, record, ctx, out))
     }
 
     pub fn flush(&mut self, out: &mut Outputs) {
         waywarden_rules::flush(&mut self.state, out);
     }
+}
+
+/// What judging gives: the facts, and the states at the beginnings of days.
+#[derive(Debug, Default)]
+pub(crate) struct Given {
+    pub facts: Outputs,
+    pub day_states: Vec<DayState>,
+}
+
+/// Steps one record; before the first one of a local day the state is kept.
+pub(crate) fn judge(
+    state: &mut SourceState,
+    record: &Record,
+    ctx: &Context<'_>,
+    out: &mut Given,
+) -> Verdict {
+    out.day_states
+        .extend(day_begun(state, record.time, ctx, &mut out.facts));
+    step(state, record, ctx, &mut out.facts)
+}
+
+/// The state at the beginning of the local day of `t`, where a record of that time begins one; the
+/// very first record has no state before it.
+pub(crate) fn day_begun(
+    state: &mut SourceState,
+    t: Timestamp,
+    ctx: &Context<'_>,
+    out: &mut Outputs,
+) -> Option<DayState> {
+    let zone = ctx.profiles.zone();
+    let (before, day) = (zone.day_of(state.last_time()?), zone.day_of(t));
+    if before == day {
+        return None;
+    }
+    end_day(state, out);
+    let month = |d: LocalDay| (d.civil().0, d.civil().1);
+    Some(DayState {
+        source: state.source().clone(),
+        day,
+        month: month(before) != month(day),
+        engine: ENGINE_VERSION,
+        bytes: state.between_days(),
+    })
 }
 
 /// Records of one frame in the order in which they are judged: by event time, of one instant the

@@ -2,10 +2,11 @@
 //! either of them.
 
 use crate::law::Law;
-use crate::source::{Place, Source, hash, in_order};
+use crate::source::{Given, Place, Source, hash, in_order};
 use std::collections::{HashMap, HashSet};
-use waywarden_model::{Frame, Message, SourceId, Timestamp};
-use waywarden_rules::{Admit, ENGINE_VERSION, Outputs, StateError, admit};
+use waywarden_model::registry::import::Reach;
+use waywarden_model::{Frame, Message, SourceId, Timestamp, Verdict};
+use waywarden_rules::{Admit, StateError, admit};
 use waywarden_store::{
     AsideReason, AsideRecord, Batch, FiledFrame, FiledRecord, PoisonMessage, SavedState,
     SourceRecords,
@@ -15,9 +16,9 @@ use waywarden_store::{
 #[derive(Debug)]
 pub struct Stage {
     law: Law,
-    retention_ms: Option<i64>,
+    bounds: Bounds,
     sources: HashMap<SourceId, Source>,
-    out: Outputs,
+    out: Given,
     batch: Batch,
     /// Where a source's records stand in the batch.
     places: HashMap<SourceId, usize>,
@@ -26,13 +27,30 @@ pub struct Stage {
     since_checkpoint: u64,
 }
 
+/// How late a record may be, by its own time and that of its receipt.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// Older ones are set aside, milliseconds; None: none is too old.
+    pub retention_ms: Option<i64>,
+    /// Later ones are filed and not judged, milliseconds; None: all are judged.
+    pub judged_within_ms: Option<i64>,
+}
+
+impl Bounds {
+    /// Whether a record is too late to be judged: a property of the record, however it came.
+    pub(crate) fn too_late(&self, time: Timestamp, received: Timestamp) -> bool {
+        let within = self.judged_within_ms;
+        within.is_some_and(|ms| received.since(time) > ms)
+    }
+}
+
 impl Stage {
-    pub fn new(law: Law, retention_ms: Option<i64>) -> Self {
+    pub fn new(law: Law, bounds: Bounds) -> Self {
         Self {
             law,
-            retention_ms,
+            bounds,
             sources: HashMap::new(),
-            out: Outputs::default(),
+            out: Given::default(),
             batch: Batch::default(),
             places: HashMap::new(),
             touched: HashSet::new(),
@@ -41,22 +59,37 @@ impl Stage {
         }
     }
 
-    /// Takes saved states in; those of another engine's version are left out and named, since
+    /// Takes saved states in. Sources whose state another version of the engine saved are named:
     /// they must be rebuilt from the store.
     ///
     /// # Errors
-    /// A state of this engine's version that cannot be read.
+    /// A state that cannot be read.
     pub fn restore(&mut self, saved: &[SavedState]) -> Result<Vec<SourceId>, StateError> {
         let mut outdated = Vec::new();
         for state in saved {
-            if state.engine == ENGINE_VERSION {
-                self.sources
-                    .insert(state.source.clone(), Source::restore(state)?);
-            } else {
+            let source = Source::restore(state)?;
+            if source.is_pending() {
                 outdated.push(state.source.clone());
             }
+            self.sources.insert(state.source.clone(), source);
         }
         Ok(outdated)
+    }
+
+    pub(crate) fn source_mut(&mut self, source: &SourceId) -> &mut Source {
+        let fresh = || Source::new(source.clone());
+        self.sources.entry(source.clone()).or_insert_with(fresh)
+    }
+
+    /// Marks the sources whose look-ups changed, those that have records from then on.
+    pub(crate) fn mark_reached(&mut self, reach: &Reach) {
+        let reached = |(id, source): (&SourceId, &Source)| {
+            let from = reach.of(id)?;
+            source.reaches(from).then(|| (id.clone(), from))
+        };
+        let marks = self.sources.iter().filter_map(reached);
+        self.batch.marks.extend(marks);
+        self.batch.marks.sort();
     }
 
     /// From here on records are judged with another registry version.
@@ -125,11 +158,17 @@ impl Stage {
                 record.time,
                 received,
                 self.law.profiles(),
-                self.retention_ms,
+                self.bounds.retention_ms,
             ) {
                 Admit::File => {
                     let ctx = self.law.context();
-                    let place = source.take(&record, frame.held, &ctx, &mut self.out);
+                    let unjudged = if frame.held {
+                        Some(Verdict::Held)
+                    } else {
+                        let late = self.bounds.too_late(record.time, received);
+                        late.then_some(Verdict::Unjudged)
+                    };
+                    let place = source.take(&record, unjudged, &ctx, &mut self.out);
                     let (list, verdict) = match place {
                         Place::Newer(verdict) => (&mut rows.newer, verdict),
                         Place::Older(verdict) => (&mut rows.older, verdict),
@@ -167,13 +206,14 @@ impl Stage {
         self.batch.sources.is_empty()
             && self.batch.aside.is_empty()
             && self.batch.poison.is_empty()
+            && self.batch.marks.is_empty()
             && self.ticks.is_empty()
     }
 
     /// Forgets what was given out: while replaying, output is held back up to the position on
     /// file, because it is there already.
     pub fn discard_output(&mut self) {
-        self.out.clear();
+        self.out = Given::default();
         self.batch = Batch::default();
         self.places.clear();
         self.touched.clear();
@@ -185,13 +225,17 @@ impl Stage {
     pub fn finish_batch(&mut self, next: u64, checkpoint: bool, now: Timestamp) -> Batch {
         for source in self.touched.drain() {
             if let Some(source) = self.sources.get_mut(&source) {
-                source.flush(&mut self.out);
+                source.flush(&mut self.out.facts);
             }
         }
         let mut batch = std::mem::take(&mut self.batch);
         self.places.clear();
         batch.sources.sort_by(|a, b| a.source.cmp(&b.source));
-        let out = std::mem::take(&mut self.out);
+        let Given {
+            facts: out,
+            day_states,
+        } = std::mem::take(&mut self.out);
+        batch.day_states = day_states;
         batch.periods = out.periods.into_values().collect();
         batch.violations = out.violations.into_values().collect();
         batch.day_rows = out.day_rows.into_values().collect();

@@ -12,7 +12,7 @@ use waywarden_model::{
 use waywarden_rules::Profiles;
 use waywarden_rules::evaluate::input;
 use waywarden_store::{AsideReason, Batch};
-use waywarden_worker::{Law, Stage};
+use waywarden_worker::{Bounds, Law, Stage};
 
 const START_S: i64 = 1_773_100_800; // 2026-03-10T00:00:00Z
 
@@ -115,7 +115,7 @@ proptest! {
         checkpoint in 1usize..4,
     ) {
         let mut once = Filed::default();
-        let mut stage = Stage::new(law(), None);
+        let mut stage = Stage::new(law(), Bounds::default());
         for (offset, message) in log.iter().enumerate() {
             stage.take(offset as u64, message.clone());
         }
@@ -124,14 +124,14 @@ proptest! {
         // The same log in small batches, with the process lost behind some of them: states come
         // back from the last checkpoint, and what lies between is stepped again without output.
         let mut many = Filed::default();
-        let mut stage = Stage::new(law(), None);
+        let mut stage = Stage::new(law(), Bounds::default());
         let (mut saved, mut position, mut from) = (BTreeMap::new(), 0, 0);
         for n in 0.. {
             if position == log.len() {
                 break;
             }
             if n > 0 && n % restart == 0 {
-                stage = Stage::new(law(), None);
+                stage = Stage::new(law(), Bounds::default());
                 let states: Vec<_> = saved.values().cloned().collect();
                 prop_assert!(stage.restore(&states).unwrap().is_empty());
                 take(&mut stage, &log, from..position);
@@ -157,7 +157,13 @@ proptest! {
 
 #[test]
 fn records_go_where_their_time_sends_them() {
-    let mut stage = Stage::new(law(), Some(86_400_000));
+    let mut stage = Stage::new(
+        law(),
+        Bounds {
+            retention_ms: Some(86_400_000),
+            ..Bounds::default()
+        },
+    );
     let t = START_S + 1000;
     let mut late = fix(t - 500, 40);
     late.stored = true;
@@ -204,7 +210,7 @@ fn records_go_where_their_time_sends_them() {
 
 #[test]
 fn what_is_held_is_filed_and_not_judged() {
-    let mut stage = Stage::new(law(), None);
+    let mut stage = Stage::new(law(), Bounds::default());
     let Message::Frame(frame) = frame("new", (0..30).map(|n| fix(START_S + 10 * n, 120)).collect())
     else {
         unreachable!()

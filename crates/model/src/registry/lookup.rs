@@ -55,7 +55,7 @@ impl Registry {
             version,
             fittings: index(&registers.fittings, |r| r.source.clone()),
             vehicles: index(&registers.vehicles, |r| r.id.clone()),
-            cards: index(&registers.cards, |r| r.id.clone()),
+            cards: index(&registers.cards, |r| r.id.spelled()),
             drivers: index(&registers.drivers, |r| r.id.clone()),
             devices: index(&registers.devices, |r| r.id.clone()),
             registers,
@@ -105,9 +105,9 @@ impl Registry {
         Dated { value, validity }
     }
 
-    /// Whose card it is at `t`.
+    /// Whose card it is at `t`, in whatever case its number is written.
     pub fn driver_of_card(&self, card: &CardId, t: Timestamp) -> Option<&DriverId> {
-        let rows = self.cards.get(card)?;
+        let rows = self.cards.get(&card.spelled())?;
         rows.iter()
             .map(|i| &self.registers.cards[*i])
             .find(|c| c.validity.holds_at(t))

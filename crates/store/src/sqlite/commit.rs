@@ -1,7 +1,7 @@
 //! One batch of a worker: guard, rows, marks, counters, in one savepoint.
 
 use super::writer::Session;
-use super::{positions, states, violations};
+use super::{positions, rebuild, states, violations};
 use crate::batch::{Batch, Claim, Committed, PoisonMessage, Position, Result, StoreError};
 use rusqlite::{Connection, OptionalExtension};
 use waywarden_model::{DayRow, Period, Timestamp};
@@ -26,6 +26,9 @@ pub(super) fn commit(
     };
     let late = positions::file(session, &batch.sources, &mut done)?;
     states::mark(session.conn, claim.partition, &late, batch.now)?;
+    let concerned = rebuild::known(session.conn, &batch.marks)?;
+    states::mark(session.conn, claim.partition, &concerned, batch.now)?;
+    rebuild::save_days(session, &batch.day_states)?;
     positions::file_aside(session, &batch.aside)?;
     file_poison(session.conn, claim.partition, &batch.poison, batch.now)?;
     for period in &batch.periods {
@@ -73,7 +76,7 @@ fn file_poison(
 }
 
 /// Marks the subject, and the former one where it changes; a period that says the same marks none.
-fn file_period(session: &mut Session<'_>, p: &Period) -> Result<()> {
+pub(super) fn file_period(session: &mut Session<'_>, p: &Period) -> Result<()> {
     let source = session.intern(&p.source)?;
     let conn = session.conn;
     let subject = p.subject().key();
@@ -122,7 +125,7 @@ fn file_period(session: &mut Session<'_>, p: &Period) -> Result<()> {
     Ok(())
 }
 
-fn file_day(session: &mut Session<'_>, d: &DayRow) -> Result<()> {
+pub(super) fn file_day(session: &mut Session<'_>, d: &DayRow) -> Result<()> {
     let source = session.intern(&d.source)?;
     session
         .conn

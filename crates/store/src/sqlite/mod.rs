@@ -7,6 +7,7 @@ mod facts;
 mod positions;
 mod read;
 mod readers;
+mod rebuild;
 mod registry;
 pub(crate) mod rows;
 mod states;
@@ -38,7 +39,7 @@ embed_migrations!("src/sqlite/schema");
 /// 'WYWD': tells the file from any other SQLite database.
 const APPLICATION_ID: i32 = 0x5759_5744;
 /// Of the newest migration in `schema/`.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// How the file is opened.
 #[derive(Clone, Debug)]

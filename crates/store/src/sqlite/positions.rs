@@ -1,6 +1,7 @@
 //! Filing of records by their key: a fast way for what is newer, an anti-join for the rest.
 
 use super::rows::{Binder, RECORD, RECORD_COLUMNS, bind_record, said_columns};
+use super::states::Concerned;
 use super::writer::Session;
 use crate::batch::{AsideRecord, Committed, FiledRecord, Result, SourceRecords};
 use rusqlite::{CachedStatement, Connection, Error, ErrorCode};
@@ -26,19 +27,17 @@ struct Entry<'a> {
     used: Vec<bool>,
 }
 
-/// Files everything of `sources`; gives the counts and, by source, the earliest late record.
+/// Files everything of `sources`; gives the counts and, by source, the span of the late records.
 pub(super) fn file(
     session: &mut Session<'_>,
     sources: &[SourceRecords],
     done: &mut Committed,
-) -> Result<Vec<(i64, Timestamp)>> {
+) -> Result<Vec<Concerned>> {
     let mut entries = number(session, sources)?;
     file_newer(session.conn, &mut entries, done)?;
     let mut late = Vec::new();
     for entry in &mut entries {
-        if let Some(from) = file_older(session.conn, entry, done)? {
-            late.push((entry.source, from));
-        }
+        late.extend(file_older(session.conn, entry, done)?);
         file_frames(session.conn, entry)?;
         note_latest(session.conn, entry)?;
     }
@@ -114,21 +113,28 @@ fn file_older(
     conn: &Connection,
     entry: &mut Entry<'_>,
     done: &mut Committed,
-) -> Result<Option<Timestamp>> {
-    let mut from: Option<Timestamp> = None;
+) -> Result<Option<Concerned>> {
+    let mut times: Option<(Timestamp, Timestamp)> = None;
     let records = entry.records;
     for filed in &records.older {
         if insert_or_keep(conn, &entry.row(filed))? {
             entry.use_frame(filed.frame);
             done.filed += 1;
             done.late += 1;
-            let time = filed.record.time;
-            from = Some(from.map_or(time, |f| f.min(time)));
+            if filed.verdict == Verdict::Late {
+                let t = filed.record.time;
+                let (from, upto) = times.unwrap_or((t, t));
+                times = Some((from.min(t), upto.max(t)));
+            }
         } else {
             done.repeated += 1;
         }
     }
-    Ok(from)
+    Ok(times.map(|(from, upto)| Concerned {
+        source: entry.source,
+        from,
+        upto,
+    }))
 }
 
 /// The three statements of plain inserts, prepared when first used.

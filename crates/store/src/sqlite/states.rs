@@ -141,21 +141,30 @@ pub(super) fn save(
     Ok(())
 }
 
-/// Marks a source for rebuilding; the smaller instant stays.
+/// Instants of a source that are to be judged again.
+pub(super) struct Concerned {
+    pub source: i64,
+    pub from: Timestamp,
+    pub upto: Timestamp,
+}
+
+/// Marks sources for rebuilding; a mark grows to hold what is added to it.
 pub(super) fn mark(
     conn: &Connection,
     partition: u32,
-    late: &[(i64, Timestamp)],
+    concerned: &[Concerned],
     now: Timestamp,
 ) -> Result<()> {
     let mut stmt = conn.prepare_cached(
-        "INSERT INTO marks (source, \"partition\", \"from\", created, updated)
-         VALUES (?1, ?2, ?3, ?4, ?4)
+        "INSERT INTO marks (source, \"partition\", \"from\", upto, created, updated)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?5)
          ON CONFLICT (source) DO UPDATE SET \"partition\" = excluded.\"partition\",
-             \"from\" = min(\"from\", excluded.\"from\"), updated = excluded.updated",
+             \"from\" = min(\"from\", excluded.\"from\"), upto = max(upto, excluded.upto),
+             updated = excluded.updated",
     )?;
-    for (source, from) in late {
-        stmt.execute((source, partition, from.millis(), now.millis()))?;
+    for c in concerned {
+        let (from, upto) = (c.from.millis(), c.upto.millis());
+        stmt.execute((c.source, partition, from, upto, now.millis()))?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::evidence::counts_driving;
 use super::rows::{self, PERIOD};
 use super::states;
-use super::violations::{self, Standing};
+use super::violations;
 use super::writer::Session;
 use crate::batch::{Claim, Judged, Result, StoreError, SubjectJudge};
 use rusqlite::Connection;
@@ -122,7 +122,7 @@ fn file(
     }
     for old in violations::standing(session.conn, subject, judged.settled_from)? {
         if counts_driving(old.kind) && !ids.contains(&old.file.id) {
-            let successor = successor(&old, &stated);
+            let successor = violations::successor(&old, &stated);
             violations::withdraw(session.conn, old.file.id, successor, stage.now)?;
         }
     }
@@ -130,16 +130,6 @@ fn file(
         file_days(session.conn, driver, judged, &stage.zone)?;
     }
     Ok(())
-}
-
-/// Of the same kind, the one with the greatest overlap in time; of equals the earliest.
-fn successor(old: &Standing, stated: &[&Violation]) -> Option<ViolationId> {
-    let overlap = |v: &Violation| v.end.min(old.end).since(v.start.max(old.start));
-    stated
-        .iter()
-        .filter(|v| v.kind == old.kind && overlap(v) > 0)
-        .max_by_key(|v| (overlap(v), std::cmp::Reverse(v.start)))
-        .map(|v| v.id())
 }
 
 fn file_days(conn: &Connection, driver: &DriverId, judged: &Judged, zone: &TimeZone) -> Result<()> {

@@ -5,7 +5,7 @@ use super::evidence;
 use super::rows::to_json;
 use super::writer::Session;
 use crate::batch::{OnFile, Result};
-use rusqlite::{CachedStatement, Connection, OptionalExtension};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Params};
 use sha2::{Digest, Sha256};
 use waywarden_model::{Kind, Subject, Timestamp, Violation, ViolationId};
 
@@ -50,14 +50,37 @@ pub(crate) fn note_change(
 /// What decides about the next step of a violation that is on file.
 struct Former {
     content: Vec<u8>,
+    registry: u32,
     open: bool,
     status: String,
     revision: u32,
     evidence_changed: bool,
+    /// Another one took its place.
+    replaced: bool,
 }
 
-/// Files a violation as the rules state it now; the same content again changes nothing.
-pub(super) fn upsert(session: &mut Session<'_>, v: &Violation, now: Timestamp) -> Result<()> {
+impl Former {
+    /// Whether the violation is on file as it is stated now. One that differs in the number of the
+    /// registry version alone rests on the same facts: it keeps the version it was judged with.
+    fn says(&self, v: &Violation, content_now: &[u8]) -> Result<bool> {
+        if self.replaced {
+            return Ok(false);
+        }
+        if self.content == content_now {
+            return Ok(true);
+        }
+        if self.registry == v.registry || self.open != v.open {
+            return Ok(false);
+        }
+        let mut as_then = v.clone();
+        as_then.registry = self.registry;
+        Ok(self.content == content(&as_then)?)
+    }
+}
+
+/// Files a violation as the rules state it now; the same content again changes nothing. Gives
+/// whether anything changed.
+pub(super) fn upsert(session: &mut Session<'_>, v: &Violation, now: Timestamp) -> Result<bool> {
     let id = v.id();
     let content = content(v)?;
     let Some(former) = former(session.conn, id)? else {
@@ -67,11 +90,12 @@ pub(super) fn upsert(session: &mut Session<'_>, v: &Violation, now: Timestamp) -
             revision: 1,
         };
         insert(session, id, v, &content, &state, now)?;
-        return settle(session.conn, id, v, 1, Change::Created, now);
+        settle(session.conn, id, v, 1, Change::Created, now)?;
+        return Ok(true);
     };
     let withdrawn = former.status == "withdrawn";
-    if former.content == content && !withdrawn {
-        return Ok(());
+    if !withdrawn && former.says(v, &content)? {
+        return Ok(false);
     }
     let reviewed = matches!(former.status.as_str(), "confirmed" | "dismissed");
     let grows = former.open && v.open && !withdrawn;
@@ -82,40 +106,48 @@ pub(super) fn upsert(session: &mut Session<'_>, v: &Violation, now: Timestamp) -
     };
     update(session, id, v, &content, &state, now)?;
     if grows {
-        return Ok(());
+        return Ok(true);
     }
     let change = match (withdrawn, former.open, v.open) {
         (true, ..) => Change::Created,
         (false, true, false) => Change::Closed,
         _ => Change::Amended,
     };
-    settle(session.conn, id, v, state.revision, change, now)
+    settle(session.conn, id, v, state.revision, change, now)?;
+    Ok(true)
 }
 
-/// Ends a violation that the rules no longer state. Its review and evidence stay.
+/// Ends a violation that the rules no longer state. One that was reviewed is kept with its review,
+/// marked, and linked to what took its place.
 pub(super) fn withdraw(
     conn: &Connection,
     id: ViolationId,
     replaced_by: Option<ViolationId>,
     now: Timestamp,
 ) -> Result<()> {
-    let revision: Option<u32> = conn
-        .prepare_cached(
-            "UPDATE violations SET status = 'withdrawn', open = 0, revision = revision + 1,
-                 replaced_by = ?2, updated = ?3
-             WHERE id = ?1 AND status <> 'withdrawn' RETURNING revision",
-        )?
-        .query_row(
-            (
-                id.bytes(),
-                replaced_by.map(ViolationId::bytes),
-                now.millis(),
-            ),
-            |r| r.get(0),
-        )
-        .optional()?;
-    match revision {
-        Some(revision) => note_change(conn, id, revision, Change::Withdrawn, now),
+    let by = replaced_by.map(ViolationId::bytes);
+    let step = |sql: &str| -> Result<Option<u32>> {
+        Ok(conn
+            .prepare_cached(sql)?
+            .query_row((id.bytes(), by, now.millis()), |r| r.get(0))
+            .optional()?)
+    };
+    let withdrawn = step(
+        "UPDATE violations SET status = 'withdrawn', open = 0, revision = revision + 1,
+             replaced_by = ?2, updated = ?3
+         WHERE id = ?1 AND status = 'new' RETURNING revision",
+    )?;
+    if let Some(revision) = withdrawn {
+        return note_change(conn, id, revision, Change::Withdrawn, now);
+    }
+    let kept = step(
+        "UPDATE violations SET evidence_changed = 1, revision = revision + 1,
+             replaced_by = ?2, updated = ?3
+         WHERE id = ?1 AND status <> 'withdrawn'
+             AND (evidence_changed = 0 OR replaced_by IS NOT ?2) RETURNING revision",
+    )?;
+    match kept {
+        Some(revision) => note_change(conn, id, revision, Change::Amended, now),
         None => Ok(()),
     }
 }
@@ -134,11 +166,29 @@ pub(super) fn standing(
     subject: &Subject,
     from: Timestamp,
 ) -> Result<Vec<Standing>> {
-    let mut stmt = conn.prepare_cached(
+    let key = (subject.key(), from.millis());
+    select_standing(conn, "start >= ?2", key)
+}
+
+/// Those of a subject that stand, are open or end behind `behind`, and with `until` are closed and
+/// end there or before.
+pub(super) fn standing_between(
+    conn: &Connection,
+    subject: &Subject,
+    behind: i64,
+    until: Option<i64>,
+) -> Result<Vec<Standing>> {
+    let key = (subject.key(), behind, until);
+    let stand = "(open OR \"end\" > ?2) AND (?3 IS NULL OR (NOT open AND \"end\" <= ?3))";
+    select_standing(conn, stand, key)
+}
+
+fn select_standing(conn: &Connection, which: &str, key: impl Params) -> Result<Vec<Standing>> {
+    let mut stmt = conn.prepare_cached(&format!(
         "SELECT id, revision, kind, start, \"end\" FROM violations
-         WHERE subject = ?1 AND start >= ?2 AND status <> 'withdrawn' ORDER BY start, id",
-    )?;
-    let mut rows = stmt.query((subject.key(), from.millis()))?;
+         WHERE subject = ?1 AND status <> 'withdrawn' AND {which} ORDER BY start, id"
+    ))?;
+    let mut rows = stmt.query(key)?;
     let mut found = Vec::new();
     while let Some(r) = rows.next()? {
         let kind = Kind::from_name(r.get_ref(2)?.as_str().unwrap_or_default())
@@ -154,6 +204,16 @@ pub(super) fn standing(
         });
     }
     Ok(found)
+}
+
+/// Of the same kind, the one with the greatest overlap in time; of equals the earliest.
+pub(super) fn successor(old: &Standing, stated: &[&Violation]) -> Option<ViolationId> {
+    let overlap = |v: &Violation| v.end.min(old.end).since(v.start.max(old.start));
+    stated
+        .iter()
+        .filter(|v| v.kind == old.kind && overlap(v) > 0)
+        .max_by_key(|v| (overlap(v), std::cmp::Reverse(v.start)))
+        .map(|v| v.id())
 }
 
 /// The change row, and evidence where the episode is complete.
@@ -179,12 +239,15 @@ fn content(v: &Violation) -> Result<Vec<u8>> {
 fn former(conn: &Connection, id: ViolationId) -> Result<Option<Former>> {
     Ok(conn
         .prepare_cached(
-            "SELECT content, open, status, revision, evidence_changed FROM violations
+            "SELECT content, open, status, revision, evidence_changed, registry,
+                 replaced_by IS NOT NULL FROM violations
              WHERE id = ?1",
         )?
         .query_row([id.bytes()], |r| {
             Ok(Former {
                 content: r.get(0)?,
+                registry: r.get(5)?,
+                replaced: r.get(6)?,
                 open: r.get(1)?,
                 status: r.get(2)?,
                 revision: r.get(3)?,

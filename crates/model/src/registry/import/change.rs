@@ -119,7 +119,7 @@ fn count<T: Dated>(register: RegisterKind, old: &[T], new: &[T]) -> Change {
 }
 
 /// How far back the look-ups of `new` differ from those of `old`.
-pub(super) fn reach(old: &Registers, new: &Registers) -> Reach {
+pub fn reach(old: &Registers, new: &Registers) -> Reach {
     let zones = differences(&old.zones, &new.zones).into_values();
     let signs = differences(&old.signs, &new.signs).into_values();
     let cards = differences(&old.cards, &new.cards).into_values();

@@ -16,7 +16,7 @@ mod table;
 mod tests;
 mod value;
 
-pub use change::{Change, Reach};
+pub use change::{Change, Reach, reach};
 pub use error::{MOST_ERRORS, Place, Problem, RegisterError};
 pub(super) use rows::{CARD, DEVICE, DRIVER, FITTING, OPERATOR, STANDINGS, VEHICLE};
 

@@ -116,7 +116,9 @@ pub(super) fn driver(f: &mut Fields<'_>) -> (Option<String>, Option<Driver>) {
 }
 
 pub(super) fn card(f: &mut Fields<'_>) -> (Option<String>, Option<Card>) {
-    let id = f.need("card", value::text);
+    let id = f
+        .need("card", value::text)
+        .map(|id| id.to_ascii_uppercase());
     let driver = f.need("driver", value::licence);
     let validity = f.validity();
     let row = id.clone().zip(driver).map(|(id, driver)| Card {

@@ -1,0 +1,343 @@
+//! Late data in the file: what a rebuild reads, and the transaction that replaces.
+
+use super::evidence::counts_driving;
+use super::rows::{self, RECORD};
+use super::states::Concerned;
+use super::violations::Standing;
+use super::writer::Session;
+use super::{SqliteStore, commit, source_id, states, violations};
+use crate::batch::{Claim, DayState, Result};
+use crate::rebuild::{Due, Mark, RebuildStore, Rebuilt, Replaced, StoredRecord};
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, Row};
+use std::collections::BTreeSet;
+use waywarden_model::{LocalDay, SourceId, Subject, Timestamp, ViolationId};
+
+/// Newest days whose states are kept beside those that begin a month: data that comes later than
+/// this is judged from the beginning of its month.
+const DAYS_KEPT: i32 = 40;
+
+#[async_trait]
+impl RebuildStore for SqliteStore {
+    async fn due_marks(&self, partition: u32, due: Due, limit: usize) -> Result<Vec<Mark>> {
+        self.read(move |c| due_marks(c, partition, due, limit))
+            .await
+    }
+
+    async fn state_at(
+        &self,
+        source: &SourceId,
+        day: LocalDay,
+        engine: u32,
+    ) -> Result<Option<DayState>> {
+        let source = source.clone();
+        let sql = "SELECT day, month, bytes FROM day_states
+             WHERE source = ?1 AND day <= ?2 AND engine = ?3 ORDER BY day DESC LIMIT 1";
+        self.read(move |c| Ok(day_states(c, sql, &source, day, engine)?.pop()))
+            .await
+    }
+
+    async fn states_after(
+        &self,
+        source: &SourceId,
+        day: LocalDay,
+        engine: u32,
+    ) -> Result<Vec<DayState>> {
+        let source = source.clone();
+        let sql = "SELECT day, month, bytes FROM day_states
+             WHERE source = ?1 AND day > ?2 AND engine = ?3 ORDER BY day";
+        self.read(move |c| day_states(c, sql, &source, day, engine))
+            .await
+    }
+
+    async fn stored_records(
+        &self,
+        source: &SourceId,
+        after: Option<(Timestamp, u64)>,
+        limit: usize,
+    ) -> Result<Vec<StoredRecord>> {
+        let source = source.clone();
+        self.read(move |c| stored_records(c, &source, after, limit))
+            .await
+    }
+
+    async fn replace(&self, claim: &Claim, rebuilt: Rebuilt) -> Result<Replaced> {
+        let claim = claim.clone();
+        self.write(move |s| replace(s, &claim, &rebuilt)).await
+    }
+
+    async fn mark_sources(
+        &self,
+        sources: Vec<(SourceId, Timestamp)>,
+        now: Timestamp,
+    ) -> Result<usize> {
+        self.write(move |s| mark_sources(s.conn, &sources, now))
+            .await
+    }
+}
+
+fn due_marks(conn: &Connection, partition: u32, due: Due, limit: usize) -> Result<Vec<Mark>> {
+    let mut stmt = conn.prepare_cached(
+        "SELECT s.name, m.\"from\", m.created, m.updated, m.upto
+         FROM marks m JOIN sources s ON s.id = m.source
+         WHERE m.\"partition\" = ?1 AND (m.updated < ?2 OR m.created < ?3)
+         ORDER BY m.created, s.name LIMIT ?4",
+    )?;
+    let key = (
+        partition,
+        due.updated_before.millis(),
+        due.created_before.millis(),
+        i64::try_from(limit).unwrap_or(i64::MAX),
+    );
+    let time = |r: &Row<'_>, n| r.get(n).map(Timestamp::from_millis);
+    let marks = stmt.query_map(key, |r| {
+        Ok(Mark {
+            source: SourceId::new(r.get::<_, String>(0)?),
+            from: time(r, 1)?,
+            created: time(r, 2)?,
+            updated: time(r, 3)?,
+            upto: time(r, 4)?,
+        })
+    })?;
+    Ok(marks.collect::<rusqlite::Result<_>>()?)
+}
+
+fn day_states(
+    conn: &Connection,
+    sql: &str,
+    source: &SourceId,
+    day: LocalDay,
+    engine: u32,
+) -> Result<Vec<DayState>> {
+    let Some(id) = source_id(conn, source.as_str())? else {
+        return Ok(Vec::new());
+    };
+    let mut stmt = conn.prepare_cached(sql)?;
+    let states = stmt.query_map((id, day.0, engine), |r| {
+        Ok(DayState {
+            source: source.clone(),
+            day: LocalDay(r.get(0)?),
+            month: r.get(1)?,
+            engine,
+            bytes: r.get(2)?,
+        })
+    })?;
+    Ok(states.collect::<rusqlite::Result<_>>()?)
+}
+
+fn stored_records(
+    conn: &Connection,
+    source: &SourceId,
+    after: Option<(Timestamp, u64)>,
+    limit: usize,
+) -> Result<Vec<StoredRecord>> {
+    let Some(id) = source_id(conn, source.as_str())? else {
+        return Ok(Vec::new());
+    };
+    let (time, hash) = after.map_or((i64::MIN, i64::MIN), |(t, h)| (t.millis(), h.cast_signed()));
+    let mut stmt = conn.prepare_cached(&format!(
+        "SELECT time, hash, received, verdict, {RECORD} FROM positions
+         WHERE source = ?1 AND (time, hash) > (?2, ?3) ORDER BY time, hash LIMIT ?4"
+    ))?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut found = stmt.query((id, time, hash, limit))?;
+    let mut records = Vec::new();
+    while let Some(row) = found.next()? {
+        let time = Timestamp::from_millis(row.get(0)?);
+        records.push(StoredRecord {
+            record: rows::record(row, time, 4)?,
+            received: Timestamp::from_millis(row.get(2)?),
+            hash: row.get::<_, i64>(1)?.cast_unsigned(),
+            verdict: rows::verdict(row.get(3)?)?,
+        });
+    }
+    Ok(records)
+}
+
+/// All behind an instant, of the sources that are on file.
+pub(super) fn known(
+    conn: &Connection,
+    sources: &[(SourceId, Timestamp)],
+) -> Result<Vec<Concerned>> {
+    let mut found = Vec::new();
+    for (source, from) in sources {
+        let id = source_id(conn, source.as_str())?;
+        found.extend(id.map(|source| all_behind(source, *from)));
+    }
+    Ok(found)
+}
+
+fn all_behind(source: i64, from: Timestamp) -> Concerned {
+    Concerned {
+        source,
+        from,
+        upto: Timestamp::MAX,
+    }
+}
+
+fn mark_sources(
+    conn: &Connection,
+    sources: &[(SourceId, Timestamp)],
+    now: Timestamp,
+) -> Result<usize> {
+    let mut marked = 0;
+    for (source, from) in sources {
+        let partition = conn
+            .prepare_cached(
+                "SELECT s.id, t.\"partition\" FROM sources s JOIN states t ON t.source = s.id
+                 WHERE s.name = ?1",
+            )?
+            .query_row([source.as_str()], |r| Ok((r.get(0)?, r.get(1)?)))
+            .optional()?;
+        if let Some((id, partition)) = partition {
+            states::mark(conn, partition, &[all_behind(id, *from)], now)?;
+            marked += 1;
+        }
+    }
+    Ok(marked)
+}
+
+/// Saves states at the beginnings of days; those that are neither new nor begin a month go.
+pub(super) fn save_days(session: &mut Session<'_>, states: &[DayState]) -> Result<()> {
+    for state in states {
+        let source = session.intern(&state.source)?;
+        session
+            .conn
+            .prepare_cached(
+                "INSERT OR REPLACE INTO day_states (source, day, month, engine, bytes)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute((source, state.day.0, state.month, state.engine, &state.bytes))?;
+        session
+            .conn
+            .prepare_cached(
+                "DELETE FROM day_states WHERE source = ?1 AND NOT month
+                     AND day < (SELECT max(day) FROM day_states WHERE source = ?1) - ?2",
+            )?
+            .execute((source, DAYS_KEPT))?;
+    }
+    Ok(())
+}
+
+fn replace(session: &mut Session<'_>, claim: &Claim, r: &Rebuilt) -> Result<Replaced> {
+    states::guard_epoch(session.conn, claim)?;
+    let source = session.intern(&r.mark.source)?;
+    let mut done = Replaced {
+        verdicts: r.verdicts.len() as u64,
+        ..Replaced::default()
+    };
+    set_verdicts(session.conn, source, r)?;
+    done.periods = replace_periods(session, source, r)?;
+    replace_violations(session, r, &mut done)?;
+    replace_days(session, source, r)?;
+    if let Some(state) = &r.state {
+        states::save(session, claim.partition, std::slice::from_ref(state), None)?;
+    }
+    session
+        .conn
+        .prepare_cached("DELETE FROM marks WHERE source = ?1 AND \"from\" = ?2 AND updated = ?3")?
+        .execute((source, r.mark.from.millis(), r.mark.updated.millis()))?;
+    Ok(done)
+}
+
+/// Verdicts, and the last place shown, which follows them.
+fn set_verdicts(conn: &Connection, source: i64, r: &Rebuilt) -> Result<()> {
+    let mut set = conn.prepare_cached(
+        "UPDATE positions SET verdict = ?4 WHERE source = ?1 AND time = ?2 AND hash = ?3",
+    )?;
+    for (time, hash, verdict) in &r.verdicts {
+        set.execute((source, time.millis(), hash.cast_signed(), verdict.code()))?;
+    }
+    if r.verdicts.is_empty() {
+        return Ok(());
+    }
+    conn.prepare_cached("DELETE FROM latest WHERE source = ?1")?
+        .execute([source])?;
+    conn.prepare_cached(
+        "INSERT INTO latest (source, time, hash, received, verdict, lat, lon, speed, course,
+                             ignition, said, driver)
+         SELECT source, time, hash, received, verdict, lat, lon, speed, course, ignition, said,
+                driver
+         FROM positions
+         WHERE source = ?1 AND lat IS NOT NULL AND (verdict = 0 OR verdict >= 100)
+         ORDER BY time DESC, hash LIMIT 1",
+    )?
+    .execute([source])?;
+    Ok(())
+}
+
+fn behind(r: &Rebuilt) -> i64 {
+    r.behind.map_or(i64::MIN, Timestamp::millis)
+}
+
+fn until(r: &Rebuilt) -> Option<i64> {
+    r.until.map(|(_, last)| last.millis())
+}
+
+/// Periods that are no more, and those that are. Both mark their subjects.
+fn replace_periods(session: &mut Session<'_>, source: i64, r: &Rebuilt) -> Result<u64> {
+    let stated = r.periods.iter().map(|p| p.start).chain(r.going_on.0);
+    let stated: BTreeSet<i64> = stated.map(Timestamp::millis).collect();
+    let mut gone = Vec::new();
+    {
+        let mut stmt = session.conn.prepare_cached(
+            "SELECT start, subject FROM periods WHERE source = ?1
+                 AND (open OR \"end\" > ?2) AND (?3 IS NULL OR (NOT open AND \"end\" <= ?3))",
+        )?;
+        let mut found = stmt.query((source, behind(r), until(r)))?;
+        while let Some(row) = found.next()? {
+            let start: i64 = row.get(0)?;
+            if !stated.contains(&start) {
+                gone.push((start, row.get::<_, String>(1)?));
+            }
+        }
+    }
+    for (start, subject) in &gone {
+        let conn = session.conn;
+        conn.prepare_cached("DELETE FROM periods WHERE source = ?1 AND start = ?2")?
+            .execute((source, start))?;
+        conn.prepare_cached("INSERT OR IGNORE INTO dirty (subject, \"from\") VALUES (?1, ?2)")?
+            .execute((subject, start))?;
+    }
+    for period in &r.periods {
+        commit::file_period(session, period)?;
+    }
+    Ok((gone.len() + r.periods.len()) as u64)
+}
+
+fn replace_violations(session: &mut Session<'_>, r: &Rebuilt, done: &mut Replaced) -> Result<()> {
+    let subject = Subject::Source(r.mark.source.clone());
+    let ids = r.violations.iter().map(|v| v.id());
+    let ids: BTreeSet<ViolationId> = ids.chain(r.going_on.1.iter().copied()).collect();
+    for v in &r.violations {
+        done.stated += u64::from(violations::upsert(session, v, r.now)?);
+    }
+    let stated: Vec<_> = r.violations.iter().collect();
+    let on_file = violations::standing_between(session.conn, &subject, behind(r), until(r))?;
+    // Driving hours of a source without a driver have the same subject; their stage withdraws them.
+    let gone = |o: &&Standing| !counts_driving(o.kind) && !ids.contains(&o.file.id);
+    for old in on_file.iter().filter(gone) {
+        let successor = violations::successor(old, &stated);
+        violations::withdraw(session.conn, old.file.id, successor, r.now)?;
+        done.withdrawn += 1;
+    }
+    Ok(())
+}
+
+/// Day rows and day states of the days judged again.
+fn replace_days(session: &mut Session<'_>, source: i64, r: &Rebuilt) -> Result<()> {
+    let first = r.first_day.map_or(i32::MIN, |d| d.0);
+    let end = r.until.map_or(i32::MAX, |(day, _)| day.0);
+    let conn = session.conn;
+    conn.prepare_cached("DELETE FROM day_rows WHERE source = ?1 AND day >= ?2 AND day < ?3")?
+        .execute((source, first, end))?;
+    for row in &r.day_rows {
+        commit::file_day(session, row)?;
+    }
+    // The state that the judging began from stands.
+    let mut gone = session
+        .conn
+        .prepare_cached("DELETE FROM day_states WHERE source = ?1 AND day > ?2 AND day < ?3")?;
+    gone.execute((source, first, end))?;
+    save_days(session, &r.day_states)
+}
