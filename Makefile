@@ -1,6 +1,8 @@
 # The commands of the README. Each checks what it needs first (deploy/needs.sh).
 
-.PHONY: run test build fmt lint needs
+.PHONY: run test build fmt lint web web-test bench fuzz needs
+
+WEB = crates/console/web
 
 needs:
 	@deploy/needs.sh
@@ -9,12 +11,24 @@ needs:
 SIMULATE ?= 24
 EXAMPLE = $(if $(filter-out 0,$(SIMULATE)),--example deploy/example --simulate $(SIMULATE))
 
-run: needs
+run: web
 	cargo build --release -p waywarden
 	target/release/waywarden run --data data --unknown accept $(EXAMPLE)
 
 build: needs
 	cargo build --workspace
+
+# The page, embedded by the next build.
+web: $(WEB)/dist/index.html
+
+$(WEB)/dist/index.html: $(WEB)/node_modules/.package-lock.json $(WEB)/index.html \
+		$(WEB)/vite.config.ts $(WEB)/tsconfig.json $(shell find $(WEB)/src $(WEB)/public -type f)
+	cd $(WEB) && npm run --silent build
+
+$(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
+	@deploy/needs.sh web
+	cd $(WEB) && npm ci --silent
+	@touch $@
 
 fmt: needs
 	cargo fmt --all
@@ -23,14 +37,19 @@ lint: needs
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 
-test: lint
+test: lint web
 	cargo test --workspace
+	$(MAKE) web-test
 
-.PHONY: bench
+# The page's own tests; the last of them in a browser, against the program itself.
+web-test: web
+	@deploy/needs.sh web browser
+	cargo build -p waywarden
+	cd $(WEB) && npm run --silent unit && npm run --silent browser
+
 bench: needs
 	cargo run --release -p waywarden-benches
 
 # A minute for each target; FUZZ_SECONDS says otherwise.
-.PHONY: fuzz
 fuzz: needs
 	deploy/fuzz.sh $(FUZZ_SECONDS)

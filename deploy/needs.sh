@@ -1,7 +1,8 @@
 #!/bin/sh
-# Checks what building needs before anything is compiled. What is missing is installed where that
-# is possible (root, or sudo without a password); otherwise one exact line is printed and the exit
-# code is 3.
+# Checks what building and testing need before anything is compiled. What is missing is installed
+# where that is possible (root, or sudo without a password); otherwise one exact line is printed
+# and the exit code is 3.
+#   deploy/needs.sh [web] [browser]
 set -eu
 
 missing=""
@@ -14,6 +15,22 @@ need g++ g++
 need git git
 [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
 [ -e /etc/ssl/certs/ca-certificates.crt ] || missing="$missing ca-certificates"
+for group in "$@"; do
+    case "$group" in
+    web) # builds the page
+        need node nodejs
+        need npm npm
+        ;;
+    browser) # looks at it
+        need chromium chromium
+        [ -e /usr/share/fonts/truetype/noto/NotoSans-Regular.ttf ] || missing="$missing fonts-noto-core"
+        ;;
+    *)
+        echo "needs: no group is called $group" >&2
+        exit 2
+        ;;
+    esac
+done
 
 if [ -n "$missing" ]; then
     # shellcheck disable=SC2086 # a list of packages

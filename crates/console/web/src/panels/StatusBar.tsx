@@ -14,7 +14,8 @@ const LONG_BACKLOG = 10_000;
 
 export function StatusBar() {
   const t = useTranslator();
-  const live = useStore(connected) && useStore(reachable);
+  const [streams, answers] = [useStore(connected), useStore(reachable)];
+  const live = streams && answers;
   const s = useStore(status);
   return (
     <footer className="bar" aria-label={t("bar.label")}>

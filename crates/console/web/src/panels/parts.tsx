@@ -17,7 +17,7 @@ export function StatusPill({ v }: { v: Pick<Violation, "status" | "open"> }) {
 
 /** A line of figures; left out where there is nothing to say. */
 export function Fact({ name, children }: { name: string; children: ReactNode }) {
-  if (children === null || children === undefined || children === "") return null;
+  if (children === null || children === undefined || children === "" || children === false) return null;
   return (
     <>
       <dt>{name}</dt>

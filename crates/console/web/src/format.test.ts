@@ -1,0 +1,42 @@
+import { describe, expect, it } from "vitest";
+import { ago, bytes, clockLength, distance, duration, kmh, plate } from "./format";
+import { translator } from "./i18n";
+
+const [vi, en] = [translator("vi"), translator("en")];
+
+describe("figures", () => {
+  it("are written as the language writes them", () => {
+    expect(kmh(vi, 27.5)).toBe("27,5 km/h");
+    expect(kmh(en, 27.5)).toBe("27.5 km/h");
+    expect(distance(vi, 0.0831)).toBe("83 m");
+    expect(distance(en, 12.34)).toBe("12.3 km");
+    expect(bytes(en, 71_300_000_000)).toBe("71 GB");
+    expect(bytes(en, 1_500)).toBe("1.5 KB");
+    expect(bytes(en, 999)).toBe("999 B");
+  });
+
+  it("leave out the parts of a duration that are zero", () => {
+    expect(duration(en, 16_200)).toBe(en("length.hoursMinutes", { h: 4, m: 30 }));
+    expect(duration(en, 14_400)).toBe(en("length.hours", { h: 4 }));
+    expect(duration(en, 80)).toBe(en("length.minutesSeconds", { m: 1, s: 20 }));
+    expect(duration(vi, 59.6)).toBe(vi("length.minutes", { m: 1 }));
+    expect(clockLength(16_259)).toBe("4:30");
+  });
+
+  it("say how long ago something was, never in the future", () => {
+    const now = Date.parse("2026-11-27T12:00:00Z");
+    expect(ago(en, null, now)).toBe(en("ago.never"));
+    expect(ago(en, "2026-11-27T12:00:03Z", now)).toBe(en("ago.seconds", { n: 0 }));
+    expect(ago(en, "2026-11-27T11:00:00Z", now)).toBe(en("ago.hours", { n: 1 }));
+    expect(ago(en, "2026-11-24T11:00:00Z", now)).toBe(en("ago.days", { n: 3 }));
+  });
+});
+
+describe("plates", () => {
+  it("are written as they are painted", () => {
+    expect(plate("14C01001")).toBe("14C-010.01");
+    expect(plate("29LD12345")).toBe("29LD-123.45");
+    expect(plate("14C1234")).toBe("14C1234");
+    expect(plate(null)).toBe("");
+  });
+});
