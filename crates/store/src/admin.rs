@@ -3,8 +3,8 @@
 use crate::batch::Result;
 use async_trait::async_trait;
 use std::path::{Path, PathBuf};
-use waywarden_model::Timestamp;
 use waywarden_model::registry::Registers;
+use waywarden_model::{LocalDay, Timestamp};
 
 /// What a token may do; each role includes those before it where the console says so.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, serde::Serialize)]
@@ -86,6 +86,19 @@ pub struct RegisterChange {
     pub partitions: u32,
 }
 
+/// What is no longer kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Older {
+    /// Positions of earlier event time, their frames, the states of earlier days, what was set
+    /// aside before; driving periods some weeks later, since a week is judged as a whole. The
+    /// beginning of a local day.
+    pub positions: Timestamp,
+    /// That day.
+    pub day: LocalDay,
+    /// Reads recorded earlier.
+    pub reads: Timestamp,
+}
+
 /// A registry version that a partition has yet to be told.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Announcement {
@@ -130,6 +143,10 @@ pub trait AdminStore: Send + Sync + std::fmt::Debug + 'static {
 
     /// The newest reads first, at most `limit`.
     async fn reads(&self, limit: usize) -> Result<Vec<ReadOfData>>;
+
+    /// Removes what is older, a few thousand rows at most; gives how many went, 0 when nothing that
+    /// old is left. Violations, their evidence, reviews and changes stay.
+    async fn prune(&self, older: Older) -> Result<u64>;
 
     /// Writes a consistent copy into `dir` while the store is in use, and makes it durable; gives
     /// the file. A copy of the same name is replaced at once, or stays whole.

@@ -14,4 +14,4 @@ pub use facts::{FactStore, Filed};
 pub use folder::{DataFolder, FolderError};
 pub use read::{ConsoleStore, ReadStore};
 pub use rebuild::{Due, Mark, RebuildStore, Rebuilt, Replaced, StoredRecord};
-pub use sqlite::{Options, SqliteStore};
+pub use sqlite::{Options, SqliteStore, schema_of};

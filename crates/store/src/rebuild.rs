@@ -42,15 +42,15 @@ pub struct StoredRecord {
 pub struct Rebuilt {
     /// As it was read; it is cleared where it still stands like that.
     pub mark: Mark,
-    /// Last record of the state from which it was judged; None: from its first record on.
-    /// What ends later is replaced.
+    /// The instant behind which everything was judged again; what ends later is replaced. None:
+    /// it has no record on file.
     pub behind: Option<Timestamp>,
     /// Where the rebuilt state came to equal the one saved before it: day, and the last record
     /// before it. What ends later, is open or goes on there stands. None: judged to the last record on file.
     pub until: Option<(LocalDay, Timestamp)>,
     /// What goes on where the judging stopped, by start and by id: it stands as it is on file.
     pub going_on: (Option<Timestamp>, Vec<ViolationId>),
-    /// First local day judged again; None: from the first on.
+    /// First local day judged again; None: it has no record on file.
     pub first_day: Option<LocalDay>,
     /// Verdicts that differ from those on file, by time and hash.
     pub verdicts: Vec<(Timestamp, u64, Verdict)>,

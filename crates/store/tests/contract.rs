@@ -471,3 +471,35 @@ async fn a_newer_schema_is_refused() {
         Err(StoreError::Newer { found: 99, .. })
     ));
 }
+
+#[tokio::test]
+async fn what_is_no_longer_kept_goes_and_violations_stay() {
+    let f = Fixture::new();
+    let claim = f.store.claim(0, "w").await.unwrap();
+    let day = 86_400;
+    let mut old = batch(vec![records(
+        (0..5000).map(|s| filed(s, 50)).collect(),
+        vec![],
+    )]);
+    old.violations = vec![overspeed(60, false)];
+    f.store.commit(&claim, 0, 1, old).await.unwrap();
+    let mut new = batch(vec![records(vec![filed(3 * day, 50)], vec![])]);
+    new.sources[0].frames[0].received = at(3 * day);
+    f.store.commit(&claim, 1, 2, new).await.unwrap();
+    let zone = f.store.zone().clone();
+    let today = zone.day_of(at(2 * day));
+    let older = waywarden_store::Older {
+        positions: zone.start_of(today),
+        day: today,
+        reads: at(0),
+    };
+    let mut steps = 0;
+    while f.store.prune(older).await.unwrap() > 0 {
+        steps += 1;
+    }
+    assert!(steps > 1, "removed a little at a time");
+    assert_eq!(f.count("SELECT count(*) FROM positions"), 1);
+    assert_eq!(f.count("SELECT count(*) FROM frames"), 1);
+    assert_eq!(f.count("SELECT count(*) FROM violations"), 1);
+    assert_eq!(f.count("SELECT count(*) FROM evidence"), 1);
+}

@@ -1,6 +1,8 @@
 //! The program: every role and every tool is a subcommand.
 
+mod check_config;
 mod clock;
+mod config;
 mod decode;
 mod evaluate;
 mod exit;
@@ -34,6 +36,10 @@ enum Command {
     Token(token::Args),
     /// Copy the store while it is in use.
     Backup(store::BackupArgs),
+    /// Bring the store to this program's schema.
+    Migrate(store::MigrateArgs),
+    /// Check a configuration and print what differs from the defaults.
+    CheckConfig(check_config::Args),
     /// Write positions or violations on file to standard output.
     Export(export::Args),
     /// Drive a simulated fleet against a gateway.
@@ -55,6 +61,8 @@ fn main() -> ExitCode {
         Command::Import(args) => import::run(&args),
         Command::Token(args) => token::run(args),
         Command::Backup(args) => store::backup(&args),
+        Command::Migrate(args) => store::migrate(&args),
+        Command::CheckConfig(args) => check_config::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Simulate(args) => fleet::simulate(args),
         Command::Replay(args) => fleet::replay(&args),

@@ -2,40 +2,46 @@
 
 mod roles;
 
+use crate::config::{Config, Telemetry, problems_of};
+use crate::exit::Ending;
 use crate::store::{PARTITIONS, block_on};
 use anyhow::{Context, Result};
 use roles::Roles;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use waywarden_model::registry::UnknownPolicy;
 use waywarden_store::Role;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    #[command(flatten)]
-    data: crate::store::Data,
-    /// Address on which devices are listened to.
-    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
-    listen: IpAddr,
-    /// Take any free port instead of the customary ones.
+    /// The configuration; without it every key has its default (docs/configuration.md).
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The data folder, in place of `data`.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Address of all listeners for devices, with the ports that they have.
+    #[arg(long)]
+    listen: Option<IpAddr>,
+    /// Take any free port instead of the listeners' own.
     #[arg(long)]
     any_port: bool,
-    /// Address of the HTTP API; beyond loopback it needs TLS or a trusted proxy.
-    #[arg(long, default_value_t = SocketAddr::from(([127, 0, 0, 1], 8080)))]
-    http: SocketAddr,
-    /// What happens to devices that nobody registered.
-    #[arg(long, value_enum, default_value_t = Unknown::Hold)]
-    unknown: Unknown,
+    /// In place of `console.listen`.
+    #[arg(long)]
+    http: Option<SocketAddr>,
+    /// In place of `gateway.unknown_devices`.
+    #[arg(long, value_enum)]
+    unknown: Option<Unknown>,
     /// Registers to begin with, where the data folder has none yet.
     #[arg(long, value_name = "DIR")]
     example: Option<PathBuf>,
     /// Drive so many simulated vehicles: their past day first, then on with the clock.
     #[arg(long, value_name = "VEHICLES", default_value_t = 0)]
     simulate: u32,
-    /// Free bytes of the disk below which devices are not read.
-    #[arg(long, default_value_t = 1 << 30)]
-    disk_reserve: u64,
-    /// Logs as JSON.
+    /// Free bytes, in place of `gateway.disk_reserve`.
+    #[arg(long)]
+    disk_reserve: Option<u64>,
+    /// Logs as JSON, in place of `telemetry.format`.
     #[arg(long)]
     log_json: bool,
 }
@@ -59,26 +65,82 @@ impl From<Unknown> for UnknownPolicy {
     }
 }
 
+impl Args {
+    /// The configuration with the flags over it.
+    fn config(&self) -> Result<Config> {
+        let mut config = Config::read(self.config.as_deref())?;
+        if let Some(data) = &self.data {
+            config.data.clone_from(data);
+        }
+        for listener in &mut config.gateway.listeners {
+            let port = if self.any_port {
+                0
+            } else {
+                listener.address.port()
+            };
+            let ip = self.listen.unwrap_or(listener.address.ip());
+            listener.address = SocketAddr::new(ip, port);
+        }
+        config.console.listen = self.http.unwrap_or(config.console.listen);
+        config.unknown = self.unknown.map_or(config.unknown, Into::into);
+        config.gateway.disk_reserve = self.disk_reserve.unwrap_or(config.gateway.disk_reserve);
+        config.telemetry.json |= self.log_json;
+        let problems = problems_of(&config).into_iter();
+        let errors: Vec<String> = problems.filter(|(e, _)| *e).map(|(_, text)| text).collect();
+        if errors.is_empty() {
+            Ok(config)
+        } else {
+            Err(Ending::Usage(errors.join("\n")).into())
+        }
+    }
+}
+
 pub fn run(args: &Args) -> Result<()> {
-    log_to_stderr(args.log_json);
+    let config = args.config()?;
+    log_to_stderr(&config.telemetry)?;
+    open_files();
+    let demo = Demo {
+        example: args.example.as_deref(),
+        vehicles: args.simulate,
+    };
     block_on(async {
-        let roles = Roles::start(args).await?;
+        let roles = Roles::start(config, &demo).await?;
         show(&roles);
         roles.until_told().await
     })
 }
 
+/// What is shown to somebody who has no fleet yet.
+struct Demo<'a> {
+    example: Option<&'a std::path::Path>,
+    vehicles: u32,
+}
+
 /// One line an event, in UTC.
-fn log_to_stderr(json: bool) {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("WAYWARDEN_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+fn log_to_stderr(telemetry: &Telemetry) -> Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&telemetry.level)?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
-    if json {
+    if telemetry.json {
         lines.json().init();
     } else {
         lines.with_ansi(false).init();
+    }
+    Ok(())
+}
+
+/// Every device is an open file: the soft limit, often 1,024, is raised to the hard one.
+fn open_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return;
+    }
+    limit.current = limit.maximum;
+    match setrlimit(Resource::Nofile, limit) {
+        Ok(()) => tracing::info!(open_files = limit.current, "limit of open files raised"),
+        Err(error) => tracing::warn!(%error, "the limit of open files stays low"),
     }
 }
 
@@ -104,28 +166,40 @@ fn show(roles: &Roles) {
 }
 
 /// Reads the key of authentication codes, or makes it: every gateway must have the same.
-fn auth_key(folder: &std::path::Path) -> Result<Vec<u8>> {
-    use rand::RngCore;
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let path = folder.join("auth.key");
+fn auth_key(config: &Config) -> Result<Vec<u8>> {
+    let path = match &config.auth_key_file {
+        Some(path) => path.clone(),
+        None => config.data.join("auth.key"),
+    };
     let said = || path.display().to_string();
     match std::fs::read(&path) {
         Ok(key) if key.len() == 32 => return Ok(key),
         Ok(key) => anyhow::bail!("{} has {} bytes, not 32", said(), key.len()),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound && config.auth_key_file.is_none() => {}
         Err(e) => return Err(e).with_context(said),
     }
+    make_key(&path).with_context(said)
+}
+
+/// Writes a new key whole or not at all: half a key would be refused at every later start.
+fn make_key(path: &std::path::Path) -> std::io::Result<Vec<u8>> {
+    use rand::RngCore;
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
     let mut key = vec![0; 32];
     rand::rng().fill_bytes(&mut key);
+    let begun = path.with_extension("new");
     let mut file = std::fs::File::options()
         .write(true)
-        .create_new(true)
+        .create(true)
+        .truncate(true)
         .mode(0o600)
-        .open(&path)
-        .with_context(said)?;
-    file.write_all(&key)
-        .and_then(|()| file.sync_all())
-        .with_context(said)?;
+        .open(&begun)?;
+    file.write_all(&key)?;
+    file.sync_all()?;
+    std::fs::rename(&begun, path)?;
+    if let Some(folder) = path.parent() {
+        std::fs::File::open(folder)?.sync_all()?;
+    }
     Ok(key)
 }

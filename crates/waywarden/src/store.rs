@@ -67,3 +67,27 @@ pub fn backup(args: &BackupArgs) -> Result<()> {
     eprintln!("waywarden: {} is a whole copy of the store", copy.display());
     Ok(())
 }
+
+#[derive(Debug, clap::Args)]
+pub struct MigrateArgs {
+    #[command(flatten)]
+    data: Data,
+}
+
+/// `waywarden migrate`: brings the store to this program's schema; no process may run on the
+/// folder.
+pub fn migrate(args: &MigrateArgs) -> Result<()> {
+    let folder = waywarden_store::DataFolder::open(&args.data.data)?;
+    let before = waywarden_store::schema_of(&folder.store_file())?;
+    let store = open(&folder.store_file())?;
+    drop(store);
+    let after = waywarden_store::schema_of(&folder.store_file())?;
+    let said = |v: Option<u32>| v.map_or_else(|| "none".to_owned(), |v| v.to_string());
+    eprintln!(
+        "waywarden: schema of {}: {} before, {} now",
+        folder.store_file().display(),
+        said(before),
+        said(after)
+    );
+    Ok(())
+}

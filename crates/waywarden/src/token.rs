@@ -4,7 +4,7 @@ use crate::store::{Data, block_on};
 use anyhow::{Result, bail};
 use std::io::Write;
 use waywarden_console::auth::new_secret;
-use waywarden_store::{AdminStore, Role, Token};
+use waywarden_store::{AdminStore, Role, StoreError, Token};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -56,7 +56,15 @@ pub fn run(args: Args) -> Result<()> {
                 expires,
                 withdrawn: None,
             };
-            block_on(async { Ok(store.create_token(hash, token).await?) })?;
+            let named = token.name.clone();
+            block_on(async {
+                match store.create_token(hash, token).await {
+                    Err(StoreError::Conflict { .. }) => bail!(
+                        "a token named `{named}` is in force; withdraw it first, or take another name"
+                    ),
+                    made => Ok(made?),
+                }
+            })?;
             writeln!(out, "{secret}")?;
         }
         Action::List => {

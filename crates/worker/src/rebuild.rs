@@ -48,13 +48,13 @@ pub async fn judge_again<S: RebuildStore + ?Sized>(
         Some(saved) => SourceState::from_bytes(&saved.bytes)?,
         None => SourceState::new(source.clone()),
     };
-    let first_day = saved.map(|s| s.day);
+    let mut first_day = saved.map(|s| s.day);
     let later = store
         .states_after(&source, day, ENGINE_VERSION)
         .await?
         .into_iter()
         .map(|s| (s.day, s.bytes));
-    let behind = state.last_time();
+    let mut behind = state.last_time();
     let mut fold = Fold {
         ctx: law.context(),
         bounds,
@@ -72,6 +72,12 @@ pub async fn judge_again<S: RebuildStore + ?Sized>(
         let Some(last) = page.last() else {
             break fold.judge_instant();
         };
+        // What rests on records that are no longer kept cannot be judged again: it stands.
+        if let (None, Some(first)) = (first_day, page.first()) {
+            let first = first.record.time;
+            behind = Some(first.plus_millis(-1));
+            first_day = Some(law.profiles().zone().day_of(first));
+        }
         after = Some((last.record.time, last.hash));
         if let Some(until) = fold.take(page) {
             break Some(until);

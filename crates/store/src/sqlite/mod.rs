@@ -5,6 +5,7 @@ mod commit;
 mod evidence;
 mod facts;
 mod positions;
+mod prune;
 mod read;
 mod readers;
 mod rebuild;
@@ -18,7 +19,7 @@ mod tokens;
 mod violations;
 mod writer;
 
-use crate::admin::{AdminStore, Announcement, ReadOfData, RegisterChange, Token, TokenHash};
+use crate::admin::{AdminStore, Announcement, Older, ReadOfData, RegisterChange, Token, TokenHash};
 use crate::batch::{
     Batch, Claim, Committed, Counters, Position, Result, SavedState, StoreError, SubjectJudge,
     WorkerStore,
@@ -159,6 +160,22 @@ fn prepare(conn: &Connection, cache_kib: u32) -> Result<()> {
     Ok(())
 }
 
+/// Schema version of the file; None where there is none.
+///
+/// # Errors
+/// A file that is no database.
+pub fn schema_of(path: &Path) -> Result<Option<u32>> {
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let conn = open_reader(path)?;
+    Ok(Some(conn.pragma_query_value(
+        None,
+        "user_version",
+        |r| r.get(0),
+    )?))
+}
+
 fn migrate(conn: &mut Connection) -> Result<()> {
     let found: u32 = conn.pragma_query_value(None, "user_version", |r| r.get(0))?;
     if found > SCHEMA {
@@ -291,6 +308,10 @@ impl AdminStore for SqliteStore {
 
     async fn reads(&self, limit: usize) -> Result<Vec<ReadOfData>> {
         self.read(move |c| tokens::reads(c, limit)).await
+    }
+
+    async fn prune(&self, older: Older) -> Result<u64> {
+        self.write(move |s| prune::prune(s.conn, &older)).await
     }
 
     async fn backup(&self, dir: &Path) -> Result<PathBuf> {

@@ -1,6 +1,7 @@
 //! The roles of one process and the order in which they start and stop.
 
-use super::{Args, PARTITIONS, auth_key};
+use super::{Demo, PARTITIONS, auth_key};
+use crate::config::{Config, Retention};
 use crate::fleet::{DAY_MS, fleet};
 use anyhow::{Context, Result, bail};
 use std::net::SocketAddr;
@@ -11,9 +12,7 @@ use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use waywarden_bus::{EmbeddedLog, Log};
-use waywarden_console::{
-    Backlog, ConsoleConfig, ConsoleHandle, LivePosition, ServiceStatus, StatusSource,
-};
+use waywarden_console::{Backlog, ConsoleHandle, LivePosition, ServiceStatus, StatusSource};
 use waywarden_gateway::{
     FreeSpace, GatewayConfig, GatewayHandle, Listener, Speaks, Surroundings, free_space_of,
     wire_sessions,
@@ -22,8 +21,8 @@ use waywarden_model::registry::{Registers, Registry, RegistryDirectory};
 use waywarden_model::{Message, Protocol, Record, SourceId, TimeZone, Timestamp};
 use waywarden_rules::Profiles;
 use waywarden_simulator::{Span, Told, device::Pace};
-use waywarden_store::{AdminStore, DataFolder, Options, Role, SqliteStore, WorkerStore};
-use waywarden_wire::{Settings, Transport};
+use waywarden_store::{AdminStore, DataFolder, Older, Role, SqliteStore, WorkerStore};
+use waywarden_wire::Transport;
 use waywarden_worker::{Partition, WorkerError};
 
 /// How often queued registry versions and the log's retention are looked at.
@@ -31,10 +30,12 @@ const CARE_EVERY: Duration = Duration::from_secs(2);
 /// Number of the simulated vehicle that tells its past weeks: its habit are long days, and its
 /// protocol takes many records a frame.
 const WEEK_TOLD_BY: u32 = 3;
+/// How often rows that are no longer kept are looked for.
+const PRUNE_EVERY_MS: i64 = 3_600_000;
+/// Time that live writes have between two of its transactions.
+const BETWEEN_PRUNES: Duration = Duration::from_millis(50);
 /// Positions that a slow page may lag behind.
 const LIVE_CAPACITY: usize = 4096;
-/// Held devices that may be known at once.
-const MAX_HELD: usize = 1000;
 
 pub struct Roles {
     log: Arc<EmbeddedLog>,
@@ -52,27 +53,28 @@ pub struct Roles {
 
 impl Roles {
     /// Opens the data folder and starts everything on it.
-    pub async fn start(args: &Args) -> Result<Self> {
-        let folder = DataFolder::open(&args.data.data)?;
-        let log_options = waywarden_bus::Options {
-            partitions: PARTITIONS,
-            ..Default::default()
-        };
-        let log = Arc::new(EmbeddedLog::open(&folder.path().join("log"), log_options)?);
-        let store = Arc::new(SqliteStore::open(&folder.store_file(), Options::default())?);
-        begin_with_example(&store, args.example.as_deref()).await?;
+    pub async fn start(config: Config, demo: &Demo<'_>) -> Result<Self> {
+        let folder = DataFolder::open(&config.data)?;
+        let log = EmbeddedLog::open(&folder.path().join("log"), config.log.clone())?;
+        let store = SqliteStore::open(&folder.store_file(), config.store.clone())?;
+        let (log, store) = (Arc::new(log), Arc::new(store));
+        begin_with_example(&store, demo.example).await?;
         let registry = registry(&store).await?;
-        let policy = args.unknown.into();
-        let directory = Arc::new(RegistryDirectory::new(registry, policy, MAX_HELD));
+        let directory = RegistryDirectory::new(registry, config.unknown, config.max_held);
+        let directory = Arc::new(directory);
         directory.set_now(crate::clock::now());
         announce(&store, &log).await?;
 
         let (intake, rest) = (CancellationToken::new(), CancellationToken::new());
         let metrics = prometheus::Registry::new();
         let (positions, _) = broadcast::channel(LIVE_CAPACITY);
-        let workers = start_workers(&log, &store, &positions, &directory, &rest).await?;
+        let place = Place {
+            log: Arc::clone(&log),
+            store: Arc::clone(&store),
+            directory: Arc::clone(&directory),
+        };
+        let workers = start_workers(&place, &config, &positions, &rest).await?;
         let free_space = free_space_of(folder.path());
-        let config = gateway_config(args, folder.path())?;
         let with = Surroundings {
             log: Arc::clone(&log) as Arc<dyn Log>,
             directory: Arc::clone(&directory) as Arc<dyn waywarden_model::DeviceDirectory>,
@@ -82,12 +84,12 @@ impl Roles {
             metrics: &metrics,
             shutdown: intake.clone(),
         };
-        let gateway = waywarden_gateway::serve(config, with).await?;
+        let gateway = waywarden_gateway::serve(gateway_config(&config, &folder)?, with).await?;
         let status = Arc::new(Status {
             gateway: gateway.clone(),
             log: Arc::clone(&log),
             free_space,
-            reserve: args.disk_reserve,
+            reserve: config.gateway.disk_reserve,
         });
         let parts = waywarden_console::Parts {
             store: Arc::clone(&store) as Arc<dyn waywarden_store::read::ConsoleStore>,
@@ -97,16 +99,16 @@ impl Roles {
             clock: Arc::new(crate::clock::now),
             shutdown: rest.clone(),
         };
-        let config = ConsoleConfig {
-            listen: args.http,
-            ..ConsoleConfig::default()
-        };
-        let console = waywarden_console::serve(config, parts).await?;
-        if args.simulate > 0 {
+        let console = waywarden_console::serve(config.console.clone(), parts).await?;
+        if demo.vehicles > 0 {
             let begun = folder.path().join("fleet-set-out");
-            drive(args.simulate, gateway.listeners(), &begun, intake.clone())?;
+            drive(demo.vehicles, gateway.listeners(), &begun, intake.clone())?;
         }
-        let care = tokio::spawn(care(store, Arc::clone(&log), directory, rest.clone()));
+        let kept = Kept {
+            log: config.log_kept,
+            rows: config.retention,
+        };
+        let care = tokio::spawn(care(place, kept, rest.clone()));
         Ok(Self {
             log,
             gateway,
@@ -196,17 +198,25 @@ async fn registry(store: &SqliteStore) -> Result<Arc<Registry>> {
     Ok(Arc::new(Registry::new(version, registers)))
 }
 
+/// What the roles of one process share.
+struct Place {
+    log: Arc<EmbeddedLog>,
+    store: Arc<SqliteStore>,
+    directory: Arc<RegistryDirectory>,
+}
+
 async fn start_workers(
-    log: &Arc<EmbeddedLog>,
-    store: &Arc<SqliteStore>,
+    place: &Place,
+    config: &Config,
     positions: &broadcast::Sender<LivePosition>,
-    directory: &Arc<RegistryDirectory>,
     stop: &CancellationToken,
 ) -> Result<Vec<JoinHandle<Result<(), WorkerError>>>> {
     let mut workers = Vec::new();
+    let kept = i64::try_from(config.retention.positions.as_millis()).unwrap_or(i64::MAX);
     for partition in 0..PARTITIONS {
-        let (positions, directory) = (positions.clone(), Arc::clone(directory));
+        let (positions, directory) = (positions.clone(), Arc::clone(&place.directory));
         let options = waywarden_worker::Options {
+            retention_ms: Some(kept),
             filed: Some(Arc::new(move |source, record| {
                 // Nobody watches: nobody is told.
                 if positions.receiver_count() > 0
@@ -216,12 +226,12 @@ async fn start_workers(
                     let _ = positions.send(position);
                 }
             })),
-            ..waywarden_worker::Options::default()
+            ..config.worker.clone()
         };
         let worker = Partition::claim(
             partition,
-            Arc::clone(log) as Arc<dyn Log>,
-            Arc::clone(store) as Arc<dyn WorkerStore>,
+            Arc::clone(&place.log) as Arc<dyn Log>,
+            Arc::clone(&place.store) as Arc<dyn WorkerStore>,
             Arc::new(Profiles::vietnam()),
             options,
             Arc::new(crate::clock::now),
@@ -247,24 +257,11 @@ fn live(source: &SourceId, record: &Record, directory: &RegistryDirectory) -> Op
     })
 }
 
-fn gateway_config(args: &Args, folder: &Path) -> Result<GatewayConfig> {
-    let default = GatewayConfig::default();
-    let place = |mut l: Listener| {
-        let port = if args.any_port { 0 } else { l.address.port() };
-        l.address = SocketAddr::new(args.listen, port);
-        l
-    };
-    Ok(GatewayConfig {
-        name: "run".to_owned(),
-        data: folder.to_owned(),
-        listeners: default.listeners.iter().copied().map(place).collect(),
-        wire: Settings {
-            auth_key: auth_key(folder)?,
-            ..Settings::default()
-        },
-        disk_reserve: args.disk_reserve,
-        ..default
-    })
+fn gateway_config(config: &Config, folder: &DataFolder) -> Result<GatewayConfig> {
+    let mut gateway = config.gateway.clone();
+    folder.path().clone_into(&mut gateway.data);
+    gateway.wire.auth_key = auth_key(config)?;
+    Ok(gateway)
 }
 
 /// Drives the fleet in the background: what lies before now is due at once and goes as fast as it
@@ -324,32 +321,77 @@ fn set_out(kept: &Path, now: Timestamp) -> Result<Timestamp> {
     Ok(from)
 }
 
-/// Puts queued registry versions into the log; trims what retention allows.
-async fn care(
-    store: Arc<SqliteStore>,
-    log: Arc<EmbeddedLog>,
-    directory: Arc<RegistryDirectory>,
-    stop: CancellationToken,
-) -> Result<()> {
-    let mut known = directory.registry().version();
+/// How long what is kept is kept.
+#[derive(Clone, Copy)]
+struct Kept {
+    log: Duration,
+    rows: Retention,
+}
+
+/// Puts queued registry versions into the log; removes what is no longer kept. What fails is tried
+/// again: a full disk must not end it.
+async fn care(place: Place, kept: Kept, stop: CancellationToken) -> Result<()> {
+    let (mut known, mut failed) = (place.directory.registry().version(), false);
+    let mut pruned_at = crate::clock::now();
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             () = tokio::time::sleep(CARE_EVERY) => {}
         }
         let now = crate::clock::now();
-        directory.set_now(now);
-        announce(&store, &log).await?;
-        let head = store.registry_head().await?;
-        if head != known {
-            directory.replace(registry(&store).await?);
-            tracing::info!(version = head, "registry version in force");
-            known = head;
+        place.directory.set_now(now);
+        let done = tend(&place, &mut known, kept, now).await;
+        if let Err(error) = &done
+            && !failed
+        {
+            tracing::warn!(%error, "the store or the log refuses upkeep; it is tried again");
         }
-        // The log is kept for two days behind what was judged.
-        if let Err(error) = log.trim(now.plus_millis(-2 * DAY_MS)).await {
-            tracing::warn!(%error, "the log was not trimmed");
+        failed = done.is_err();
+        if now.since(pruned_at) >= PRUNE_EVERY_MS && !failed {
+            pruned_at = now;
+            prune(&place.store, kept.rows, now, &stop).await;
         }
+    }
+}
+
+async fn tend(place: &Place, known: &mut u32, kept: Kept, now: Timestamp) -> Result<()> {
+    announce(&place.store, &place.log).await?;
+    let head = place.store.registry_head().await?;
+    if head != *known {
+        place.directory.replace(registry(&place.store).await?);
+        tracing::info!(version = head, "registry version in force");
+        *known = head;
+    }
+    place.log.trim(before(now, kept.log)).await?;
+    Ok(())
+}
+
+fn before(now: Timestamp, kept: Duration) -> Timestamp {
+    now.plus_millis(-i64::try_from(kept.as_millis()).unwrap_or(i64::MAX / 4))
+}
+
+/// Removes rows that are no longer kept, a little at a time, so that nothing waits for it.
+async fn prune(store: &SqliteStore, kept: Retention, now: Timestamp, stop: &CancellationToken) {
+    let day = store.zone().day_of(before(now, kept.positions));
+    let older = Older {
+        positions: store.zone().start_of(day),
+        day,
+        reads: before(now, kept.reads),
+    };
+    let mut gone = 0;
+    while !stop.is_cancelled() {
+        match store.prune(older).await {
+            Ok(0) => break,
+            Ok(n) => gone += n,
+            Err(error) => {
+                tracing::warn!(%error, "old rows were not removed");
+                break;
+            }
+        }
+        tokio::time::sleep(BETWEEN_PRUNES).await;
+    }
+    if gone > 0 {
+        tracing::info!(rows = gone, before = %older.positions, "old rows removed");
     }
 }
 

@@ -1,0 +1,108 @@
+//! What the program is told: one TOML file, the environment over it, flags over both; read once
+//! into the types that the roles take.
+
+mod keys;
+mod parse;
+mod value;
+
+pub use keys::KEYS;
+pub use parse::{document, example, load, problems_of};
+
+use crate::exit::Ending;
+use anyhow::{Context, Result};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use waywarden_console::ConsoleConfig;
+use waywarden_gateway::GatewayConfig;
+use waywarden_model::registry::UnknownPolicy;
+
+/// Everything, with the defaults of one small machine.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Folder of the log, the store and the gateway's own files.
+    pub data: PathBuf,
+    pub gateway: GatewayConfig,
+    /// Key of JT/T 808 authentication codes; None: a file of the data folder, made when missing.
+    pub auth_key_file: Option<PathBuf>,
+    pub unknown: UnknownPolicy,
+    /// Held devices that may be known at once.
+    pub max_held: usize,
+    pub log: waywarden_bus::Options,
+    /// What the worker has taken stays in the log for this long: two intervals between backups.
+    pub log_kept: Duration,
+    pub store: waywarden_store::Options,
+    pub worker: waywarden_worker::Options,
+    pub retention: Retention,
+    pub console: ConsoleConfig,
+    pub telemetry: Telemetry,
+}
+
+/// How long rows are kept. Violations, their evidence, reviews and changes are never removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Positions with their frames, periods, and what was set aside (TT 71/2024: a year online).
+    pub positions: Duration,
+    /// Who read what.
+    pub reads: Duration,
+}
+
+/// How the program speaks of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Telemetry {
+    pub json: bool,
+    /// As for `tracing`: a level, or levels by module.
+    pub level: String,
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::from("data"),
+            gateway: GatewayConfig::default(),
+            auth_key_file: None,
+            unknown: UnknownPolicy::Hold,
+            max_held: 1000,
+            log: waywarden_bus::Options {
+                partitions: crate::store::PARTITIONS,
+                ..waywarden_bus::Options::default()
+            },
+            log_kept: 2 * DAY,
+            store: waywarden_store::Options::default(),
+            worker: waywarden_worker::Options::default(),
+            retention: Retention {
+                positions: 400 * DAY,
+                reads: 1_095 * DAY,
+            },
+            console: ConsoleConfig::default(),
+            telemetry: Telemetry {
+                json: false,
+                level: "info".to_owned(),
+            },
+        }
+    }
+}
+
+impl Config {
+    /// The file, where one is given, with the environment over it.
+    ///
+    /// # Errors
+    /// [`Ending::Usage`] with a line for everything that is wrong.
+    pub fn read(file: Option<&Path>) -> Result<Self> {
+        let text = match file {
+            Some(path) => {
+                let text = std::fs::read_to_string(path);
+                let text = text.map_err(|e| Ending::Usage(format!("{}: {e}", path.display())));
+                Some(text.context("the configuration cannot be read")?)
+            }
+            None => None,
+        };
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            // What is not text is no variable of ours.
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        let config = load(file.zip(text.as_deref()), variables);
+        config.map_err(|wrong| Ending::Usage(wrong.join("\n")).into())
+    }
+}

@@ -1,0 +1,148 @@
+use super::*;
+use std::path::PathBuf;
+
+fn read(text: &str, variables: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+    let owned = variables
+        .iter()
+        .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
+    load(Some((Path::new("way.toml"), text)), owned)
+}
+
+/// All keys as they are shown.
+fn shown(config: &Config) -> Vec<String> {
+    KEYS.iter().map(|k| (k.show)(config)).collect()
+}
+
+#[test]
+fn what_every_key_shows_reads_back() {
+    let default = Config::default();
+    let mut text = String::new();
+    for key in KEYS {
+        let _ = writeln!(text, "{} = {}", key.name, (key.show)(&default));
+    }
+    let config = read(&text, &[]).unwrap();
+    assert_eq!(shown(&config), shown(&default));
+    assert!(
+        problems_of(&config).is_empty(),
+        "{:?}",
+        problems_of(&config)
+    );
+    let uncommented = example().replace("\n# ", "\n");
+    let lines = uncommented
+        .lines()
+        .filter(|l| l.contains(" = ") || l.starts_with('['));
+    let text: Vec<&str> = lines.filter(|l| !l.contains(". ")).collect();
+    let config = read(&text.join("\n"), &[]).unwrap();
+    assert_eq!(shown(&config), shown(&default));
+}
+
+#[test]
+fn variables_stand_above_the_file() {
+    let text = "[gateway]\nname = \"east\"\nmax_connections = 5\n";
+    let config = read(
+        text,
+        &[
+            ("WAYWARDEN__GATEWAY__NAME", "west"),
+            ("WAYWARDEN__GATEWAY__LISTENERS", "[\"auto=127.0.0.1:6000\"]"),
+            ("WAYWARDEN__WORKER__LATE_QUIET", "2s"),
+            ("WAYWARDEN_LOG", "left alone"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.gateway.name, "west");
+    assert_eq!(config.gateway.limits.connections, 5);
+    assert_eq!(config.gateway.listeners.len(), 1);
+    assert_eq!(config.worker.late.quiet_ms, 2000);
+}
+
+#[test]
+fn everything_wrong_is_said_at_once_with_its_line() {
+    let text = "data = \"\"\n[gatway]\nname = 1\n[gateway]\nnam = \"x\"\nname = 7\n\
+        listeners = [\"morse=127.0.0.1:1\"]\nidle_after = \"1800\"\n[log]\nkept = {}\n";
+    let wrong = read(text, &[("WAYWARDEN__CONSOLE__LISTEN", "here")]).unwrap_err();
+    let expected = [
+        "way.toml:1: `data` must not be empty",
+        "way.toml:2: there is no key `gatway`",
+        "way.toml:5: there is no key `gateway.nam`; did you mean `gateway.name`?",
+        "way.toml:6: `gateway.name` must be text in quotes, not a number",
+        "way.toml:7: `gateway.listeners` holds `morse=127.0.0.1:1`: the protocols are",
+        "way.toml:8: `gateway.idle_after` has the unit ``, not ms, s, m, h or d",
+        "way.toml:10: `log.kept` must be a duration",
+        "WAYWARDEN__CONSOLE__LISTEN: `console.listen` is `here`, it must be an IP address",
+    ];
+    assert_eq!(wrong.len(), expected.len(), "{wrong:#?}");
+    for says in expected {
+        assert!(
+            wrong.iter().any(|w| w.starts_with(says)),
+            "{says}: {wrong:#?}"
+        );
+    }
+    let broken = read("[gateway\nname = 1", &[]).unwrap_err();
+    assert!(broken[0].starts_with("way.toml:1: "), "{broken:?}");
+}
+
+#[test]
+fn what_cannot_work_together_is_found() {
+    let problems = |text: &str| {
+        let found = problems_of(&read(text, &[]).unwrap());
+        let told = |(error, text): (bool, String)| format!("{error} {text}");
+        found.into_iter().map(told).collect::<Vec<_>>()
+    };
+    for (text, says) in [
+        (
+            "console.listen = \"0.0.0.0:80\"",
+            "true console: 0.0.0.0:80 is not a loopback",
+        ),
+        (
+            "console.listen = \"127.0.0.1:5027\"",
+            "true 127.0.0.1:5027 is given to devices and",
+        ),
+        (
+            "gateway.listeners = [\"gt06=[::1]:1\", \"auto=[::1]:1\"]",
+            "true `gateway.listeners` names",
+        ),
+        (
+            "gateway.listeners = []",
+            "false `gateway.listeners` is empty",
+        ),
+        (
+            "gateway.lenient_checksums = true",
+            "false `gateway.lenient_checksums`",
+        ),
+        (
+            "store.positions_kept = \"30d\"",
+            "false `store.positions_kept` is below a year",
+        ),
+        (
+            "worker.late_share_percent = 101",
+            "true `worker.late_share_percent`",
+        ),
+        ("console.tls_key = \"no.pem\"", "true `no.pem` is no file"),
+    ] {
+        let found = problems(text);
+        assert!(
+            found.iter().any(|f| f.starts_with(says)),
+            "{text}: {found:?}"
+        );
+    }
+}
+
+/// `WAYWARDEN_REFRESH=1 cargo test -p waywarden` writes them again.
+#[test]
+fn the_documents_say_what_the_program_takes() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for (name, text) in [
+        ("docs/configuration.md", document()),
+        ("deploy/waywarden.toml", example()),
+    ] {
+        let path = root.join(name);
+        if std::env::var_os("WAYWARDEN_REFRESH").is_some() {
+            std::fs::write(&path, &text).unwrap();
+        }
+        let on_file = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            on_file == text,
+            "{name} is old: WAYWARDEN_REFRESH=1 cargo test -p waywarden"
+        );
+    }
+}
