@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, dead_code)] // each test file uses a part of it
 
+pub mod powercut;
+
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
@@ -40,6 +42,21 @@ impl Running {
 
     /// With these registers where the data folder has none.
     pub fn start_on(data: &Path, registers: &Path, more: &[&str]) -> Self {
+        Self::start_in(data, registers, more, &[])
+    }
+
+    /// With more variables of the environment.
+    pub fn start_under(data: &Path, environment: &[(String, String)]) -> Self {
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/example");
+        Self::start_in(data, &example, &[], environment)
+    }
+
+    fn start_in(
+        data: &Path,
+        registers: &Path,
+        more: &[&str],
+        environment: &[(String, String)],
+    ) -> Self {
         let mut child = Command::new(PROGRAM)
             .args([
                 "run",
@@ -56,6 +73,7 @@ impl Running {
             .args(more)
             // Late data is judged as soon as it has been quiet, so that no test waits for it.
             .env("WAYWARDEN__WORKER__LATE_QUIET", "500ms")
+            .envs(environment.iter().map(|(n, v)| (n, v)))
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
