@@ -66,13 +66,14 @@ impl Running {
                 "--unknown",
                 "accept",
             ])
-            .args(["--disk-reserve", "1048576", "--data"])
+            .arg("--data")
             .arg(data)
             .arg("--example")
             .arg(registers)
             .args(more)
             // Late data is judged as soon as it has been quiet, so that no test waits for it.
             .env("WAYWARDEN__WORKER__LATE_QUIET", "500ms")
+            .env("WAYWARDEN__GATEWAY__DISK_RESERVE", "1MiB")
             .envs(environment.iter().map(|(n, v)| (n, v)))
             .stderr(Stdio::piped())
             .spawn()
@@ -130,6 +131,23 @@ impl Running {
         assert!(Command::new("kill").arg(&pid).status().unwrap().success());
         let status = self.child.wait().unwrap();
         assert!(status.success(), "{status}");
+    }
+
+    /// Status of an answer that needs no token, and its body.
+    pub fn ask(&self, path: &str) -> (u16, String) {
+        let asked = ureq::get(format!("{}{path}", self.http));
+        let mut answer = asked
+            .config()
+            .http_status_as_error(false)
+            .build()
+            .call()
+            .unwrap();
+        let body = answer.body_mut().read_to_string().unwrap();
+        (answer.status().as_u16(), body)
+    }
+
+    pub fn is_alive(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
     }
 
     pub fn get(&self, path: &str, token: &str) -> Value {
