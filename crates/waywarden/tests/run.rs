@@ -31,8 +31,8 @@ const VEHICLES: u32 = 6;
 /// Drives the whole day against the program, waits until everything is judged, stops it.
 fn drive_to_the_end(running: Running, data: &Path, ledger: &Path) -> Filed {
     let token = token(data);
-    let mut fleet = simulate(&addresses(&running), ledger, VEHICLES);
-    assert!(fleet.wait().unwrap().success());
+    let fleet = simulate(&addresses(&running), ledger, VEHICLES);
+    fleet.finish();
     let (records, repeated, aside) = settled(&running, &token);
     assert_eq!(aside, 0);
     let (violations, days) = (violations(&running, &token), days(&running, &token));
@@ -81,11 +81,10 @@ fn ledger(dir: &Path, life: u64) -> PathBuf {
 /// into the day. The fleet of each life drives the whole day again: what the life before
 /// acknowledged comes as a repeat, and what it lost in being killed comes as new.
 fn live_and_die(running: Running, dir: &Path, life: u64) {
-    let mut fleet = simulate(&addresses(&running), &ledger(dir, life), VEHICLES);
+    let fleet = simulate(&addresses(&running), &ledger(dir, life), VEHICLES);
     std::thread::sleep(Duration::from_millis(40 + life * 977 % 700));
     running.kill();
-    fleet.kill().unwrap();
-    fleet.wait().unwrap();
+    drop(fleet);
 }
 
 /// The last life: everything ever acknowledged is on file once, and the facts are those of the
@@ -146,15 +145,14 @@ fn a_disk_that_lies_loses_what_was_acknowledged() {
     token(&power.live);
     honest.stop();
     let lied_to = Running::start_under(&power.live, &power.environment(true));
-    let mut fleet = simulate(&addresses(&lied_to), &ledger(dir.path(), 0), VEHICLES);
+    let fleet = simulate(&addresses(&lied_to), &ledger(dir.path(), 0), VEHICLES);
     let until = std::time::Instant::now() + Duration::from_secs(60);
     while acknowledged(&ledger(dir.path(), 0)).len() < 1000 {
         assert!(std::time::Instant::now() < until, "nothing is acknowledged");
         std::thread::sleep(Duration::from_millis(20));
     }
     lied_to.kill();
-    fleet.kill().unwrap();
-    fleet.wait().unwrap();
+    drop(fleet);
     power.cut();
     let running = Running::start(&power.live);
     let export = Command::new(PROGRAM)

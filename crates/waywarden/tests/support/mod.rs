@@ -178,13 +178,39 @@ pub fn token(data: &Path) -> String {
     String::from_utf8(made.stdout).unwrap().trim().to_owned()
 }
 
+/// A simulated fleet; a test that fails leaves it not behind.
+pub struct Fleet(Child);
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Fleet {
+    pub fn is_driving(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+
+    /// Waits until everything is acknowledged. A fleet whose server is gone would wait for ever.
+    pub fn finish(mut self) {
+        let until = Instant::now() + Duration::from_secs(240);
+        while self.is_driving() {
+            assert!(Instant::now() < until, "the fleet does not come to its end");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(self.0.wait().unwrap().success());
+    }
+}
+
 /// A fleet over a fixed past day, the same for every run.
-pub fn simulate(to: &[String], ledger: &Path, vehicles: u32) -> Child {
+pub fn simulate(to: &[String], ledger: &Path, vehicles: u32) -> Fleet {
     simulate_until(to, ledger, vehicles, "2026-03-11T00:00:00+07:00")
 }
 
 /// The beginning of that day.
-pub fn simulate_until(to: &[String], ledger: &Path, vehicles: u32, until: &str) -> Child {
+pub fn simulate_until(to: &[String], ledger: &Path, vehicles: u32, until: &str) -> Fleet {
     let mut command = Command::new(PROGRAM);
     command.args([
         "simulate",
@@ -200,7 +226,7 @@ pub fn simulate_until(to: &[String], ledger: &Path, vehicles: u32, until: &str) 
     to.iter().for_each(|t| {
         command.args(["--to", t]);
     });
-    command.stderr(Stdio::null()).spawn().unwrap()
+    Fleet(command.stderr(Stdio::null()).spawn().unwrap())
 }
 
 /// Waits until the worker has judged what is in the log; gives the counters over all partitions.
