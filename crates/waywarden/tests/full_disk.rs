@@ -72,7 +72,7 @@ fn check(running: Running, dir: &Path, disk: &Disk, free: u64, stuck: impl Fn(&R
     let ledger = dir.join("ledger.jsonl");
     let key = token(&data);
     let filler = disk.fill(free);
-    let fleet = simulate(&addresses(&running), &ledger, VEHICLES);
+    let mut fleet = simulate(&addresses(&running), &ledger, VEHICLES);
     until("the disk does not fill", || {
         assert!(fleet.is_driving(), "the day fits on the disk");
         stuck(&running)
