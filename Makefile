@@ -27,8 +27,10 @@ test: lint
 	cargo test --workspace
 
 .PHONY: bench
+# What is measured: cargo run --release -p waywarden-benches -- --help.
 bench: needs
-	cargo run --release -p waywarden-benches
+	cargo build --release -p waywarden -p waywarden-benches
+	target/release/waywarden-benches $(BENCH)
 
 # A minute for each target; FUZZ_SECONDS says otherwise.
 .PHONY: fuzz

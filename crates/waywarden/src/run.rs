@@ -1,5 +1,6 @@
 //! `waywarden run`: all roles in one process, on embedded storage.
 
+mod open_files;
 mod roles;
 
 use crate::store::{PARTITIONS, block_on};
@@ -61,6 +62,7 @@ impl From<Unknown> for UnknownPolicy {
 
 pub fn run(args: &Args) -> Result<()> {
     log_to_stderr(args.log_json);
+    open_files::raise_limit();
     block_on(async {
         let roles = Roles::start(args).await?;
         show(&roles);
