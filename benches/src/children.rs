@@ -131,12 +131,10 @@ impl Program {
                 http = address.map(str::to_owned);
             }
         }
-        // Its log must be read, or it would wait for it; what it warns of is shown.
+        // Its log must be read, or it would wait for it. It holds warnings only.
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
-                if line.contains("WARN") || line.contains("ERROR") {
-                    eprintln!("{line}");
-                }
+                eprintln!("{line}");
             }
         });
         Ok(Self {

@@ -10,8 +10,9 @@ use std::time::Instant;
 struct Load {
     devices: usize,
     per_frame: usize,
-    /// Frames of each device.
+    /// Frames of each device, and how many of them are in flight.
     frames: usize,
+    window: usize,
     goal: f64,
 }
 
@@ -22,30 +23,29 @@ pub fn rows(effort: Effort) -> Result<Vec<Row>> {
             devices: 200,
             per_frame: 20,
             frames: 240 / shorter,
+            window: 4,
             goal: 100_000.0,
         },
         Load {
             devices: 10_000,
             per_frame: 1,
             frames: 32 / shorter,
+            window: 1,
             goal: 25_000.0,
         },
     ];
     loads.iter().map(|load| row(load, effort)).collect()
 }
 
-/// Frames in flight of a device.
-const WINDOW: usize = 4;
-
 fn row(load: &Load, effort: Effort) -> Result<Row> {
-    let groups = load.frames / WINDOW;
+    let groups = load.frames / load.window;
     let sends: Vec<Sends> = (0..load.devices)
-        .map(|device| Sends::new(device, groups, WINDOW, load.per_frame))
+        .map(|device| Sends::new(device, groups, load.window, load.per_frame))
         .collect();
     let messages = devices::messages(&sends, load.per_frame);
     let bytes: usize = messages.iter().map(bytes::Bytes::len).sum();
     let records = load.devices * load.frames * load.per_frame;
-    let in_flight = load.devices * WINDOW;
+    let in_flight = load.devices * load.window;
     let both = rounds(effort.rounds, || {
         let bare = floor::append_and_insert(
             &messages,
@@ -72,12 +72,13 @@ fn row(load: &Load, effort: Effort) -> Result<Row> {
             rounds: both.iter().map(|(_, bare)| *bare).collect(),
         }),
         limit: format!(
-            "{records} records a round, {WINDOW} frames of each device in flight, {} bytes of log \
+            "{records} records a round, {} of each device's frames in flight, {} bytes of log \
              a record; from the first byte sent until nothing waits to be filed or judged, while \
              acknowledging went at {:.0} records/s. The one thread that writes the store, which \
              shares the cores with decoding, the log and the devices. Floor: two threads, the same \
              messages appended and the same rows inserted by key, a transaction a round of all \
              devices.",
+            load.window,
             bytes / records,
             crate::table::median(&acknowledged),
         ),
