@@ -1,5 +1,6 @@
 //! `waywarden run`: all roles in one process, on embedded storage.
 
+mod open_files;
 mod roles;
 
 use crate::config::{Config, Telemetry, problems_of};
@@ -98,7 +99,7 @@ impl Args {
 pub fn run(args: &Args) -> Result<()> {
     let config = args.config()?;
     log_to_stderr(&config.telemetry)?;
-    open_files();
+    open_files::raise_limit();
     let demo = Demo {
         example: args.example.as_deref(),
         vehicles: args.simulate,
@@ -128,20 +129,6 @@ fn log_to_stderr(telemetry: &Telemetry) -> Result<()> {
         lines.with_ansi(false).init();
     }
     Ok(())
-}
-
-/// Every device is an open file: the soft limit, often 1,024, is raised to the hard one.
-fn open_files() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    if limit.current == limit.maximum {
-        return;
-    }
-    limit.current = limit.maximum;
-    match setrlimit(Resource::Nofile, limit) {
-        Ok(()) => tracing::info!(open_files = limit.current, "limit of open files raised"),
-        Err(error) => tracing::warn!(%error, "the limit of open files stays low"),
-    }
 }
 
 fn show(roles: &Roles) {
