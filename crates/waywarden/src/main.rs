@@ -12,6 +12,7 @@ mod import;
 mod profiles;
 mod run;
 mod store;
+mod telemetry;
 mod token;
 mod zone;
 
@@ -73,7 +74,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("waywarden: {error:#}");
+            telemetry::failed(&error);
             exit::code(&error)
         }
     }
