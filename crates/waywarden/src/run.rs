@@ -104,8 +104,11 @@ pub fn run(args: &Args) -> Result<()> {
     };
     block_on(async {
         let telling = tokio::spawn(folds.tell_from_time_to_time());
+        let (version, data) = (env!("CARGO_PKG_VERSION"), config.data.display().to_string());
+        tracing::info!(version, data, "starting");
+        let scheme = config.console.tls.as_ref().map_or("http", |_| "https");
         let roles = Roles::start(config, &demo).await?;
-        show(&roles);
+        show(&roles, scheme);
         let ended = roles.until_told().await;
         telling.abort();
         ended
@@ -132,8 +135,8 @@ fn open_files() {
     }
 }
 
-/// What a person needs who has just started it. The link is good once, for a short time.
-fn show(roles: &Roles) {
+/// What a person needs who has just started it.
+fn show(roles: &Roles, scheme: &str) {
     for listener in roles.listeners() {
         let (speaks, transport) = (listener.speaks.label(), listener.transport);
         let address = listener.address;
@@ -141,15 +144,20 @@ fn show(roles: &Roles) {
             "devices speak {speaks} to {address} ({transport:?})"
         ));
     }
+    let http = roles.http();
     tell(&format!(
-        "the API is at http://{}/api/v1 (docs/api.md)",
-        roles.http()
+        "the API is at {scheme}://{http}/api/v1 (docs/api.md)"
     ));
-    let link = roles.link(Role::Operator);
-    tell(&format!("open once, within ten minutes: {link}"));
+    show_link(roles);
     if !waywarden_console::page_is_built() {
         tell("the page is not built into this program; the API is whole");
     }
+}
+
+/// Signs a page in, once.
+fn show_link(roles: &Roles) {
+    let link = roles.link(Role::Operator);
+    tell(&format!("open once, within ten minutes: {link}"));
 }
 
 /// Reads the key of authentication codes, or makes it: every gateway must have the same.

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -134,16 +135,26 @@ impl Roles {
     }
 
     /// Runs until a signal, or until a role fails; then stops in order: nothing new is read, what
-    /// is in flight becomes durable, what is durable is judged and filed.
+    /// is in flight becomes durable, what is durable is judged and filed. SIGUSR1 tells a new link
+    /// to the page.
     pub async fn until_told(mut self) -> Result<()> {
-        let mut terminate =
-            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        let failed = tokio::select! {
-            _ = tokio::signal::ctrl_c() => None,
-            _ = terminate.recv() => None,
-            failed = first_end(&mut self.workers) => Some(failed),
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut asked = signal(SignalKind::user_defined1())?;
+        let (why, failed) = loop {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => break ("SIGINT", None),
+                _ = terminate.recv() => break ("SIGTERM", None),
+                _ = asked.recv() => super::show_link(&self),
+                failed = first_end(&mut self.workers) => {
+                    break ("a partition stopped", Some(failed));
+                }
+            }
         };
-        tracing::info!("stopping");
+        if let Some(error) = &failed {
+            let error = format!("{error:#}");
+            tracing::error!(error, "a partition stopped; the program ends");
+        }
+        tracing::info!(why, "stopping: what is in flight is finished");
         self.intake.cancel();
         self.gateway.stopped().await;
         self.rest.cancel();
@@ -157,6 +168,7 @@ impl Roles {
             .context("the announcer ended without an outcome")??;
         self.console.join().await?;
         self.log.close().await;
+        tracing::info!("stopped; nothing is left undone");
         failed.map_or(Ok(()), Err)
     }
 }

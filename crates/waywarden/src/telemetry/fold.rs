@@ -18,7 +18,7 @@ use tracing_subscriber::layer::{Context, Filter};
 /// Within it the same line is written once.
 const WINDOW: Duration = Duration::from_secs(60);
 /// Lines of one place that differ, written within the window.
-const DIFFERENT: usize = 10;
+const DIFFERENT: usize = 20;
 /// Between looks for what is to be told.
 const LOOK: Duration = Duration::from_secs(5);
 /// Characters of a message that are kept to tell what was folded.
