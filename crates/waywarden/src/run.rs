@@ -156,8 +156,8 @@ fn show(roles: &Roles, scheme: &str) {
 
 /// Signs a page in, once.
 fn show_link(roles: &Roles) {
-    let link = roles.link(Role::Operator);
-    tell(&format!("open once, within ten minutes: {link}"));
+    let (link, within) = (roles.link(Role::Operator), roles.link_lifetime());
+    tell(&format!("open once, within {within}: {link}"));
 }
 
 /// Reads the key of authentication codes, or makes it: every gateway must have the same.

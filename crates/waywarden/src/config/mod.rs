@@ -9,6 +9,7 @@ mod value;
 pub use check::problems_of;
 pub use keys::KEYS;
 pub use parse::{document, example, load};
+pub use value::show_duration;
 
 use crate::exit::Ending;
 use anyhow::{Context, Result};

@@ -44,6 +44,7 @@ pub struct Roles {
     console: ConsoleHandle,
     workers: Vec<JoinHandle<Result<(), WorkerError>>>,
     care: JoinHandle<Result<()>>,
+    link_lifetime: Duration,
     /// Cancelled first: no new data.
     intake: CancellationToken,
     /// Cancelled when the gateway has nothing in flight any more.
@@ -116,6 +117,7 @@ impl Roles {
             console,
             workers,
             care,
+            link_lifetime: config.console.link_lifetime,
             intake,
             rest,
             _folder: folder,
@@ -128,6 +130,13 @@ impl Roles {
 
     pub fn http(&self) -> SocketAddr {
         self.console.address()
+    }
+
+    /// How long a link is good, as the configuration writes it.
+    pub fn link_lifetime(&self) -> String {
+        crate::config::show_duration(self.link_lifetime)
+            .trim_matches('"')
+            .to_owned()
     }
 
     pub fn link(&self, role: Role) -> String {
