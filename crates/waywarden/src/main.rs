@@ -10,8 +10,10 @@ mod export;
 mod fleet;
 mod import;
 mod profiles;
+mod reads;
 mod run;
 mod store;
+mod telemetry;
 mod token;
 mod zone;
 
@@ -42,6 +44,8 @@ enum Command {
     CheckConfig(check_config::Args),
     /// Write positions or violations on file to standard output.
     Export(export::Args),
+    /// Show who read personal data, when and for what.
+    Reads(reads::Args),
     /// Drive a simulated fleet against a gateway.
     Simulate(fleet::SimulateArgs),
     /// Send recorded frames to a gateway.
@@ -64,6 +68,7 @@ fn main() -> ExitCode {
         Command::Migrate(args) => store::migrate(&args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Reads(args) => reads::run(&args),
         Command::Simulate(args) => fleet::simulate(args),
         Command::Replay(args) => fleet::replay(&args),
         Command::Decode(args) => decode::run(&args),
@@ -73,7 +78,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("waywarden: {error:#}");
+            telemetry::failed(&error);
             exit::code(&error)
         }
     }

@@ -3,9 +3,9 @@
 mod open_files;
 mod roles;
 
-use crate::config::{Config, Telemetry, problems_of};
-use crate::exit::Ending;
+use crate::config::Config;
 use crate::store::{PARTITIONS, block_on};
+use crate::telemetry::tell;
 use anyhow::{Context, Result};
 use roles::Roles;
 use std::net::{IpAddr, SocketAddr};
@@ -72,6 +72,7 @@ impl Args {
         let mut config = Config::read(self.config.as_deref())?;
         if let Some(data) = &self.data {
             config.data.clone_from(data);
+            config.told_at("data", "--data");
         }
         for listener in &mut config.gateway.listeners {
             let port = if self.any_port {
@@ -82,32 +83,36 @@ impl Args {
             let ip = self.listen.unwrap_or(listener.address.ip());
             listener.address = SocketAddr::new(ip, port);
         }
-        config.console.listen = self.http.unwrap_or(config.console.listen);
+        if let Some(http) = self.http {
+            config.console.listen = http;
+            config.told_at("console.listen", "--http");
+        }
         config.unknown = self.unknown.map_or(config.unknown, Into::into);
         config.gateway.disk_reserve = self.disk_reserve.unwrap_or(config.gateway.disk_reserve);
         config.telemetry.json |= self.log_json;
-        let problems = problems_of(&config).into_iter();
-        let errors: Vec<String> = problems.filter(|(e, _)| *e).map(|(_, text)| text).collect();
-        if errors.is_empty() {
-            Ok(config)
-        } else {
-            Err(Ending::Usage(errors.join("\n")).into())
-        }
+        config.check()?;
+        Ok(config)
     }
 }
 
 pub fn run(args: &Args) -> Result<()> {
     let config = args.config()?;
-    log_to_stderr(&config.telemetry)?;
+    let folds = crate::telemetry::begin(&config.telemetry)?;
     open_files::raise_limit();
     let demo = Demo {
         example: args.example.as_deref(),
         vehicles: args.simulate,
     };
     block_on(async {
+        let telling = tokio::spawn(folds.tell_from_time_to_time());
+        let (version, data) = (env!("CARGO_PKG_VERSION"), config.data.display().to_string());
+        tracing::info!(version, data, "starting");
+        let scheme = config.console.tls.as_ref().map_or("http", |_| "https");
         let roles = Roles::start(config, &demo).await?;
-        show(&roles);
-        roles.until_told().await
+        show(&roles, scheme);
+        let ended = roles.until_told().await;
+        telling.abort();
+        ended
     })
 }
 
@@ -117,39 +122,29 @@ struct Demo<'a> {
     vehicles: u32,
 }
 
-/// One line an event, in UTC.
-fn log_to_stderr(telemetry: &Telemetry) -> Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&telemetry.level)?;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    if telemetry.json {
-        lines.json().init();
-    } else {
-        lines.with_ansi(false).init();
-    }
-    Ok(())
-}
-
-fn show(roles: &Roles) {
+/// What a person needs who has just started it.
+fn show(roles: &Roles, scheme: &str) {
     for listener in roles.listeners() {
         let (speaks, transport) = (listener.speaks.label(), listener.transport);
-        eprintln!(
-            "waywarden: devices speak {speaks} to {} ({transport:?})",
-            listener.address
-        );
+        let address = listener.address;
+        tell(&format!(
+            "devices speak {speaks} to {address} ({transport:?})"
+        ));
     }
-    eprintln!(
-        "waywarden: the API is at http://{}/api/v1 (docs/api.md)",
-        roles.http()
-    );
-    eprintln!(
-        "waywarden: open once, within ten minutes: {}",
-        roles.link(Role::Operator)
-    );
+    let http = roles.http();
+    tell(&format!(
+        "the API is at {scheme}://{http}/api/v1 (docs/api.md)"
+    ));
+    show_link(roles);
     if !waywarden_console::page_is_built() {
-        eprintln!("waywarden: the page is not built into this program; the API is whole");
+        tell("the page is not built into this program; the API is whole");
     }
+}
+
+/// Signs a page in, once.
+fn show_link(roles: &Roles) {
+    let (link, within) = (roles.link(Role::Operator), roles.link_lifetime());
+    tell(&format!("open once, within {within}: {link}"));
 }
 
 /// Reads the key of authentication codes, or makes it: every gateway must have the same.

@@ -39,15 +39,13 @@ fn a_configuration_is_checked_before_anything_starts() {
 
     let doubtful = check("[gateway]\nlenient_checksums = true\n");
     assert_eq!(doubtful.status.code(), Some(0));
-    assert!(said(&doubtful).contains("warning: `gateway.lenient_checksums`"));
+    let warning = format!("warning: {}:2: `gateway.lenient_checksums`", file.display());
+    assert!(said(&doubtful).contains(&warning), "{}", said(&doubtful));
 
     let wrong = check("[console]\nlisten = \"0.0.0.0:8080\"\n");
     assert_eq!(wrong.status.code(), Some(2));
-    assert!(
-        said(&wrong).contains("not a loopback address"),
-        "{}",
-        said(&wrong)
-    );
+    let line = format!("{}:2: `console.listen` is 0.0.0.0:8080", file.display());
+    assert!(said(&wrong).contains(&line), "{}", said(&wrong));
 
     check("[gateway]\nlistener = []\n");
     for command in ["check-config", "run"] {
@@ -87,6 +85,121 @@ fn a_store_of_an_older_program_is_migrated_and_a_newer_one_refused() {
     assert_eq!(locked.status.code(), Some(1), "{}", said(&locked));
     assert!(said(&locked).contains("in use"), "{}", said(&locked));
     running.stop();
+}
+
+/// Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 something missing on the machine.
+#[test]
+fn every_ending_has_its_code() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, none) = (dir.path().join("data"), dir.path().join("none"));
+    let made = waywarden(&["migrate", "--data", text(&data)]);
+    assert_eq!(made.status.code(), Some(0), "{}", said(&made));
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let key = dir.path().join("short.key");
+    std::fs::write(&key, "short").unwrap();
+    let run = ["run", "--any-port", "--data", text(&data), "--http"];
+    let with = |more: &[&'static str]| [&["run"][..], more].concat();
+    let variable = |name: &str, value: &str, arguments: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        command.env(name, value).args(arguments).output().unwrap()
+    };
+    for (done, code, says) in [
+        (waywarden(&["profiles"]), 0, ""),
+        (waywarden(&["reads", "--data", text(&data)]), 0, ""),
+        (waywarden(&[&run[..], &[&taken]].concat()), 1, &*taken),
+        (waywarden(&["fly"]), 2, "unrecognized subcommand"),
+        (waywarden(&with(&["--http", "here"])), 2, "invalid"),
+        (
+            waywarden(&with(&["--http", "192.0.2.1:80"])),
+            2,
+            "--http: `console.listen` is 192.0.2.1:80, which is not a loopback address: set",
+        ),
+        (
+            variable("WAYWARDEN__GATEWAY__NAMES", "x", &["run"]),
+            2,
+            "WAYWARDEN__GATEWAY__NAMES: there is no key `gateway.names`; did you mean \
+             `gateway.name`?",
+        ),
+        (
+            variable(
+                "WAYWARDEN__GATEWAY__AUTH_KEY_FILE",
+                text(&key),
+                &["check-config"],
+            ),
+            2,
+            "`gateway.auth_key_file` has 5 bytes, it must have 32",
+        ),
+        (
+            waywarden(&["backup", "--data", text(&none), text(dir.path())]),
+            3,
+            "store.db is not there",
+        ),
+        (
+            waywarden(&["reads", "--data", text(&none)]),
+            3,
+            "is not there",
+        ),
+    ] {
+        assert_eq!(done.status.code(), Some(code), "{}", said(&done));
+        assert!(said(&done).contains(says), "{says}: {}", said(&done));
+    }
+}
+
+#[test]
+fn what_a_newer_program_made_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    assert!(
+        waywarden(&["migrate", "--data", text(&data)])
+            .status
+            .success()
+    );
+    let (store, version) = (data.join("store.db"), data.join("VERSION"));
+    let refused = |says: &str| {
+        for command in [
+            &["migrate"][..],
+            &["run", "--any-port", "--http", "127.0.0.1:0"],
+        ] {
+            let done = waywarden(&[command, &["--data", text(&data)]].concat());
+            assert_eq!(done.status.code(), Some(1), "{}", said(&done));
+            assert!(said(&done).contains(says), "{}", said(&done));
+        }
+    };
+    let good = std::fs::read(&store).unwrap();
+    // SQLite keeps a database's `user_version` in bytes 60 to 63 of the file.
+    let newer = [&good[..60], &99_u32.to_be_bytes(), &good[64..]].concat();
+    std::fs::write(&store, &newer).unwrap();
+    refused("schema version 99, this program knows 2");
+    let left = std::fs::read(&store).unwrap();
+    assert!(left == newer, "the newer store was written to");
+    std::fs::write(&store, &good).unwrap();
+    std::fs::write(&version, "7\n").unwrap();
+    refused("layout version 7, this program knows 1");
+}
+
+/// A folder that the configuration names is the one that every command works on.
+#[test]
+fn commands_find_the_folder_by_the_configuration() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, data) = (dir.path().join("way.toml"), dir.path().join("there"));
+    std::fs::write(&file, format!("data = \"{}\"\n", data.display())).unwrap();
+    let make = [
+        "token",
+        "--config",
+        text(&file),
+        "make",
+        "t",
+        "--role",
+        "viewer",
+    ];
+    assert!(waywarden(&make).status.success());
+    let list = waywarden(&["token", "--data", text(&data), "list"]);
+    assert!(
+        String::from_utf8(list.stdout)
+            .unwrap()
+            .starts_with("t\tviewer")
+    );
 }
 
 /// The commands of docs/operations.md: a copy while it runs, and a start on the copy and the log.

@@ -89,6 +89,8 @@ impl SqliteStore {
     /// another application's database.
     pub fn open(path: &Path, options: Options) -> Result<Self> {
         let mut conn = Connection::open(path)?;
+        // First of all: preparing writes, and what a newer program made is left as it is.
+        refuse_newer(&conn)?;
         prepare(&conn, options.cache_kib)?;
         migrate(&mut conn)?;
         let readers = Arc::new(Readers::open(path, options.readers.max(1))?);
@@ -176,14 +178,19 @@ pub fn schema_of(path: &Path) -> Result<Option<u32>> {
     )?))
 }
 
-fn migrate(conn: &mut Connection) -> Result<()> {
+fn refuse_newer(conn: &Connection) -> Result<()> {
+    let id: i32 = conn.pragma_query_value(None, "application_id", |r| r.get(0))?;
     let found: u32 = conn.pragma_query_value(None, "user_version", |r| r.get(0))?;
-    if found > SCHEMA {
+    if id == APPLICATION_ID && found > SCHEMA {
         return Err(StoreError::Newer {
             found,
             known: SCHEMA,
         });
     }
+    Ok(())
+}
+
+fn migrate(conn: &mut Connection) -> Result<()> {
     migrations::runner()
         .run(conn)
         .map_err(|e| StoreError::Failed(format!("migration: {e}")))?;

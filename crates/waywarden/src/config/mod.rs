@@ -1,15 +1,19 @@
 //! What the program is told: one TOML file, the environment over it, flags over both; read once
 //! into the types that the roles take.
 
+mod check;
 mod keys;
 mod parse;
 mod value;
 
+pub use check::problems_of;
 pub use keys::KEYS;
-pub use parse::{document, example, load, problems_of};
+pub use parse::{document, example, load};
+pub use value::show_duration;
 
 use crate::exit::Ending;
 use anyhow::{Context, Result};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use waywarden_console::ConsoleConfig;
@@ -35,6 +39,8 @@ pub struct Config {
     pub retention: Retention,
     pub console: ConsoleConfig,
     pub telemetry: Telemetry,
+    /// Where each key that is not left to its default was told: a line, a variable, a flag.
+    told: BTreeMap<&'static str, String>,
 }
 
 /// How long rows are kept. Violations, their evidence, reviews and changes are never removed.
@@ -80,11 +86,39 @@ impl Default for Config {
                 json: false,
                 level: "info".to_owned(),
             },
+            told: BTreeMap::new(),
         }
     }
 }
 
 impl Config {
+    /// Remembers where a key was told, for what is said about it later.
+    pub fn told_at(&mut self, key: &'static str, place: &str) {
+        self.told.insert(key, place.to_owned());
+    }
+
+    /// The line, variable or flag that told a key; None where it has its default.
+    pub fn place_of(&self, key: &str) -> Option<&str> {
+        self.told.get(key).map(String::as_str)
+    }
+
+    /// Refuses what the roles could not work with, all of it at once.
+    ///
+    /// # Errors
+    /// [`Ending::Usage`] with a line for every problem that is no mere doubt.
+    pub fn check(&self) -> Result<()> {
+        let refused: Vec<String> = problems_of(self)
+            .iter()
+            .filter(|p| p.refused)
+            .map(|p| p.said(self))
+            .collect();
+        if refused.is_empty() {
+            Ok(())
+        } else {
+            Err(Ending::Usage(refused.join("\n")).into())
+        }
+    }
+
     /// The file, where one is given, with the environment over it.
     ///
     /// # Errors

@@ -86,8 +86,9 @@ fn set(name: &str, value: &Value, said: &str, config: &mut Config, wrong: &mut V
         wrong.push(format!("{said}: there is no key `{name}`{}", meant(name)));
         return;
     };
-    if let Err(why) = (key.set)(config, value) {
-        wrong.push(format!("{said}: `{name}` {why}"));
+    match (key.set)(config, value) {
+        Ok(()) => config.told_at(key.name, said),
+        Err(why) => wrong.push(format!("{said}: `{name}` {why}")),
     }
 }
 
@@ -136,64 +137,6 @@ fn literal(text: &str) -> Value {
         Ok(value) if quoted(value.get_ref().clone()) => read(value.get_ref()),
         _ => Value::Text(text.to_owned()),
     }
-}
-
-/// What the configuration as a whole makes doubtful or impossible: (is an error, text).
-pub fn problems_of(config: &Config) -> Vec<(bool, String)> {
-    let mut found = Vec::new();
-    let listeners = &config.gateway.listeners;
-    for (n, a) in listeners.iter().enumerate() {
-        let twice = |b: &&waywarden_gateway::Listener| {
-            a.address == b.address && a.transport == b.transport && a.address.port() != 0
-        };
-        if listeners[..n].iter().any(|b| twice(&b)) {
-            found.push((
-                true,
-                format!("`gateway.listeners` names {} twice", a.address),
-            ));
-        }
-        let tcp = a.transport == waywarden_wire::Transport::Tcp && a.address.port() != 0;
-        if tcp && a.address == config.console.listen {
-            let text = format!("{} is given to devices and to the console", a.address);
-            found.push((true, text));
-        }
-    }
-    if listeners.is_empty() {
-        found.push((
-            false,
-            "`gateway.listeners` is empty: no device can connect".to_owned(),
-        ));
-    }
-    if let Err(e) = config.console.check() {
-        found.push((true, format!("console: {e}")));
-    }
-    if config.gateway.limits.total_bytes < 128 << 10 {
-        let text = "`gateway.max_total_bytes` must be at least 128KiB";
-        found.push((true, text.to_owned()));
-    }
-    if config.gateway.wire.lenient_checksums {
-        let text = "`gateway.lenient_checksums` takes damaged frames as good ones";
-        found.push((false, text.to_owned()));
-    }
-    if config.worker.late.share_percent > 100 {
-        found.push((true, "`worker.late_share_percent` is above 100".to_owned()));
-    }
-    let year = std::time::Duration::from_secs(366 * 86_400);
-    if config.retention.positions < year {
-        let text = "`store.positions_kept` is below a year, which TT 71/2024 asks for";
-        found.push((false, text.to_owned()));
-    }
-    if let Some(tls) = &config.console.tls {
-        for path in [&tls.certificate, &tls.key]
-            .into_iter()
-            .chain(&config.auth_key_file)
-        {
-            if !path.is_file() {
-                found.push((true, format!("`{}` is no file", path.display())));
-            }
-        }
-    }
-    found
 }
 
 /// docs/configuration.md.

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -43,6 +44,7 @@ pub struct Roles {
     console: ConsoleHandle,
     workers: Vec<JoinHandle<Result<(), WorkerError>>>,
     care: JoinHandle<Result<()>>,
+    link_lifetime: Duration,
     /// Cancelled first: no new data.
     intake: CancellationToken,
     /// Cancelled when the gateway has nothing in flight any more.
@@ -115,6 +117,7 @@ impl Roles {
             console,
             workers,
             care,
+            link_lifetime: config.console.link_lifetime,
             intake,
             rest,
             _folder: folder,
@@ -129,21 +132,38 @@ impl Roles {
         self.console.address()
     }
 
+    /// How long a link is good, as the configuration writes it.
+    pub fn link_lifetime(&self) -> String {
+        crate::config::show_duration(self.link_lifetime)
+            .trim_matches('"')
+            .to_owned()
+    }
+
     pub fn link(&self, role: Role) -> String {
         self.console.one_use_link(role)
     }
 
     /// Runs until a signal, or until a role fails; then stops in order: nothing new is read, what
-    /// is in flight becomes durable, what is durable is judged and filed.
+    /// is in flight becomes durable, what is durable is judged and filed. SIGUSR1 tells a new link
+    /// to the page.
     pub async fn until_told(mut self) -> Result<()> {
-        let mut terminate =
-            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        let failed = tokio::select! {
-            _ = tokio::signal::ctrl_c() => None,
-            _ = terminate.recv() => None,
-            failed = first_end(&mut self.workers) => Some(failed),
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut asked = signal(SignalKind::user_defined1())?;
+        let (why, failed) = loop {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => break ("SIGINT", None),
+                _ = terminate.recv() => break ("SIGTERM", None),
+                _ = asked.recv() => super::show_link(&self),
+                failed = first_end(&mut self.workers) => {
+                    break ("a partition stopped", Some(failed));
+                }
+            }
         };
-        tracing::info!("stopping");
+        if let Some(error) = &failed {
+            let error = format!("{error:#}");
+            tracing::error!(error, "a partition stopped; the program ends");
+        }
+        tracing::info!(why, "stopping: what is in flight is finished");
         self.intake.cancel();
         self.gateway.stopped().await;
         self.rest.cancel();
@@ -157,6 +177,7 @@ impl Roles {
             .context("the announcer ended without an outcome")??;
         self.console.join().await?;
         self.log.close().await;
+        tracing::info!("stopped; nothing is left undone");
         failed.map_or(Ok(()), Err)
     }
 }

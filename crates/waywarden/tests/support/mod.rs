@@ -29,6 +29,17 @@ impl Drop for Running {
     }
 }
 
+/// A line as it is where the log is no JSON.
+fn plain(line: &str) -> String {
+    match serde_json::from_str::<Value>(line) {
+        Ok(event) => format!(
+            "waywarden: {}",
+            event["fields"]["message"].as_str().unwrap()
+        ),
+        Err(_) => line.to_owned(),
+    }
+}
+
 impl Running {
     pub fn start(data: &Path) -> Self {
         Self::start_with(data, &[])
@@ -84,6 +95,7 @@ impl Running {
         while http.is_none() {
             let line = lines.next().expect("it tells its addresses").unwrap();
             said.lock().unwrap().push(line.clone());
+            let line = plain(&line);
             let words: Vec<&str> = line.split_whitespace().collect();
             if line.contains("devices speak") && line.ends_with("(Tcp)") {
                 listeners.push((words[3].to_owned(), words[5].to_owned()));
@@ -104,6 +116,10 @@ impl Running {
             http: http.unwrap(),
             said,
         }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Everything that it wrote to standard error so far.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::check::{Problem, problems_of};
 use std::path::PathBuf;
 
 fn read(text: &str, variables: &[(&str, &str)]) -> Result<Config, Vec<String>> {
@@ -84,40 +85,67 @@ fn everything_wrong_is_said_at_once_with_its_line() {
 #[test]
 fn what_cannot_work_together_is_found() {
     let problems = |text: &str| {
-        let found = problems_of(&read(text, &[]).unwrap());
-        let told = |(error, text): (bool, String)| format!("{error} {text}");
-        found.into_iter().map(told).collect::<Vec<_>>()
+        let config = read(text, &[]).unwrap();
+        let told = |p: &Problem| format!("{} {}", p.refused, p.said(&config));
+        problems_of(&config).iter().map(told).collect::<Vec<_>>()
     };
     for (text, says) in [
         (
             "console.listen = \"0.0.0.0:80\"",
-            "true console: 0.0.0.0:80 is not a loopback",
+            "true way.toml:1: `console.listen` is 0.0.0.0:80, which is not a loopback address: set",
         ),
         (
-            "console.listen = \"127.0.0.1:5027\"",
-            "true 127.0.0.1:5027 is given to devices and",
+            "\nconsole.listen = \"127.0.0.1:5027\"",
+            "true `gateway.listeners` has 127.0.0.1:5027, which `console.listen` has too",
         ),
         (
             "gateway.listeners = [\"gt06=[::1]:1\", \"auto=[::1]:1\"]",
-            "true `gateway.listeners` names",
+            "true way.toml:1: `gateway.listeners` names [::1]:1 twice",
+        ),
+        (
+            "gateway.listeners = [\"gt06=0.0.0.0:1\", \"auto=127.0.0.1:1\"]",
+            "true way.toml:1: `gateway.listeners` names 127.0.0.1:1 twice",
         ),
         (
             "gateway.listeners = []",
-            "false `gateway.listeners` is empty",
+            "false way.toml:1: `gateway.listeners` is empty",
+        ),
+        (
+            "gateway.unknown_devices = \"accept\"\ngateway.listeners = [\"gt06=0.0.0.0:1\"]",
+            "false way.toml:1: `gateway.unknown_devices` is accept",
         ),
         (
             "gateway.lenient_checksums = true",
-            "false `gateway.lenient_checksums`",
+            "false way.toml:1: `gateway.lenient_checksums`",
+        ),
+        (
+            "gateway.max_total_bytes = \"64KiB\"",
+            "true way.toml:1: `gateway.max_total_bytes` is below 128KiB",
+        ),
+        (
+            "gateway.auth_key_file = \"no.key\"",
+            "true way.toml:1: `gateway.auth_key_file` is `no.key`, which cannot be read: No such",
+        ),
+        (
+            "log.segment_size = \"0B\"",
+            "true way.toml:1: `log.segment_size` must be above 0B",
         ),
         (
             "store.positions_kept = \"30d\"",
-            "false `store.positions_kept` is below a year",
+            "false way.toml:1: `store.positions_kept` is below a year",
         ),
         (
             "worker.late_share_percent = 101",
-            "true `worker.late_share_percent`",
+            "true way.toml:1: `worker.late_share_percent` is 101, it must be from 1 to 100",
         ),
-        ("console.tls_key = \"no.pem\"", "true `no.pem` is no file"),
+        (
+            "console.tls_key = \"no.pem\"",
+            "true way.toml:1: `console.tls_key` is `no.pem`, which cannot be read",
+        ),
+        (
+            "console.tls_key = \"no.pem\"",
+            "true `console.tls_certificate` is empty: certificate and key are set both or neither",
+        ),
     ] {
         let found = problems(text);
         assert!(

@@ -1,0 +1,190 @@
+//! What no single key shows: keys that do not fit together, files that are not there, doubts.
+
+use super::Config;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+use waywarden_console::ConfigError;
+use waywarden_gateway::Listener;
+use waywarden_model::registry::UnknownPolicy;
+use waywarden_wire::Transport;
+
+/// Something wrong or doubtful with a key whose value can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The program does not start with it; else it is a warning.
+    pub refused: bool,
+    pub key: &'static str,
+    /// The end of a sentence that begins with the key: what is wrong, and what would be right.
+    what: String,
+}
+
+impl Problem {
+    fn refuse(key: &'static str, what: impl Into<String>) -> Self {
+        Self {
+            refused: true,
+            key,
+            what: what.into(),
+        }
+    }
+
+    fn doubt(key: &'static str, what: impl Into<String>) -> Self {
+        Self {
+            refused: false,
+            ..Self::refuse(key, what)
+        }
+    }
+
+    /// A line with the place where the key was told.
+    pub fn said(&self, config: &Config) -> String {
+        let place = config
+            .place_of(self.key)
+            .map_or(String::new(), |place| format!("{place}: "));
+        format!("{place}`{}` {}", self.key, self.what)
+    }
+}
+
+/// Everything that can be known without opening a port or the data folder.
+pub fn problems_of(config: &Config) -> Vec<Problem> {
+    let mut found = Vec::new();
+    listeners(config, &mut found);
+    gateway(config, &mut found);
+    storage(config, &mut found);
+    console(config, &mut found);
+    found
+}
+
+fn listeners(config: &Config, found: &mut Vec<Problem>) {
+    let key = "gateway.listeners";
+    let all = &config.gateway.listeners;
+    if all.is_empty() {
+        found.push(Problem::doubt(key, "is empty: no device can connect"));
+    }
+    for (n, a) in all.iter().enumerate() {
+        let same = |b: &&Listener| a.transport == b.transport && meet(a.address, b.address);
+        if let Some(b) = all[..n].iter().find(same) {
+            let (a, b) = (a.address, b.address);
+            let what =
+                format!("names {a} twice (with {b}): two listeners cannot have the same port");
+            found.push(Problem::refuse(key, what));
+        }
+        if a.transport == Transport::Tcp && meet(a.address, config.console.listen) {
+            let what = format!(
+                "has {}, which `console.listen` has too: give one of them another port",
+                a.address
+            );
+            found.push(Problem::refuse(key, what));
+        }
+    }
+    let open = all.iter().any(|l| !l.address.ip().is_loopback());
+    if open && config.unknown == UnknownPolicy::Accept {
+        let what = "is accept: whoever reaches a listener is judged like a registered device; \
+                    hold asks somebody first";
+        found.push(Problem::doubt("gateway.unknown_devices", what));
+    }
+}
+
+/// Whether binding both would fail. Port 0 is any free one.
+fn meet(a: SocketAddr, b: SocketAddr) -> bool {
+    let anywhere = a.ip().is_unspecified() || b.ip().is_unspecified();
+    a.port() != 0 && a.port() == b.port() && (a.ip() == b.ip() || anywhere)
+}
+
+fn gateway(config: &Config, found: &mut Vec<Problem>) {
+    let limits = &config.gateway.limits;
+    for (key, bytes) in [
+        ("gateway.max_frame", config.gateway.wire.max_frame),
+        ("gateway.max_connection_bytes", limits.connection_bytes),
+        ("gateway.max_reply_bytes", limits.reply_bytes),
+    ] {
+        above_nothing(key, bytes as u64, found);
+    }
+    if limits.total_bytes < 128 << 10 {
+        let what = "is below 128KiB, which one read may need; the default is 64MiB";
+        found.push(Problem::refuse("gateway.max_total_bytes", what));
+    }
+    if config.gateway.wire.lenient_checksums {
+        let what = "takes damaged frames as good ones; false is right for real devices";
+        found.push(Problem::doubt("gateway.lenient_checksums", what));
+    }
+    if let Some(path) = &config.auth_key_file {
+        let key = "gateway.auth_key_file";
+        match std::fs::metadata(path) {
+            Ok(file) if file.is_file() && file.len() == 32 => {}
+            Ok(file) if file.is_file() => {
+                let what = format!("has {} bytes, it must have 32", file.len());
+                found.push(Problem::refuse(key, what));
+            }
+            Ok(_) => found.push(not_readable(key, path, &"it is no file")),
+            Err(e) => found.push(not_readable(key, path, &e)),
+        }
+    }
+}
+
+fn storage(config: &Config, found: &mut Vec<Problem>) {
+    for (key, bytes) in [
+        ("log.segment_size", config.log.segment_bytes),
+        ("log.max_size", config.log.max_bytes),
+        ("log.queue_size", config.log.queue_bytes as u64),
+        ("worker.batch_size", config.worker.batch_bytes as u64),
+    ] {
+        above_nothing(key, bytes, found);
+    }
+    if config.worker.late.share_percent > 100 {
+        let what = format!(
+            "is {}, it must be from 1 to 100",
+            config.worker.late.share_percent
+        );
+        found.push(Problem::refuse("worker.late_share_percent", what));
+    }
+    if config.retention.positions < Duration::from_secs(366 * 86_400) {
+        let what = "is below a year (366d), which TT 71/2024 asks for";
+        found.push(Problem::doubt("store.positions_kept", what));
+    }
+}
+
+fn console(config: &Config, found: &mut Vec<Problem>) {
+    above_nothing("console.max_body", config.console.max_body as u64, found);
+    if let Err(error) = config.console.check() {
+        let key = match error {
+            ConfigError::Unprotected(_) => "console.listen",
+            ConfigError::Zero("max_requests") => "console.max_requests",
+            ConfigError::Zero("max_streams") => "console.max_streams",
+            ConfigError::Zero("max_sessions") => "console.max_sessions",
+            ConfigError::Zero(_) => "console.max_live",
+        };
+        let what = match error {
+            ConfigError::Unprotected(address) => format!(
+                "is {address}, which is not a loopback address: set `console.tls_certificate` and \
+                 `console.tls_key`, or name the proxy that ends TLS in `console.trusted_proxies`"
+            ),
+            ConfigError::Zero(_) => "must be at least 1".to_owned(),
+        };
+        found.push(Problem::refuse(key, what));
+    }
+    let Some(tls) = &config.console.tls else {
+        return;
+    };
+    for (key, path) in [
+        ("console.tls_certificate", &tls.certificate),
+        ("console.tls_key", &tls.key),
+    ] {
+        if path.as_os_str().is_empty() {
+            let what = "is empty: certificate and key are set both or neither";
+            found.push(Problem::refuse(key, what));
+        } else if let Err(e) = std::fs::File::open(path) {
+            found.push(not_readable(key, path, &e));
+        }
+    }
+}
+
+fn above_nothing(key: &'static str, bytes: u64, found: &mut Vec<Problem>) {
+    if bytes == 0 {
+        found.push(Problem::refuse(key, "must be above 0B"));
+    }
+}
+
+fn not_readable(key: &'static str, path: &Path, why: &dyn std::fmt::Display) -> Problem {
+    let what = format!("is `{}`, which cannot be read: {why}", path.display());
+    Problem::refuse(key, what)
+}
