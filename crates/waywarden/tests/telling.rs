@@ -150,8 +150,8 @@ fn logs_and_metrics_say_nothing_about_persons() {
     let key = token(&data);
     let ledger = dir.path().join("ledger.jsonl");
     let until = "2026-03-10T08:00:00+07:00";
-    let mut fleet = simulate_until(&addresses(&running), &ledger, 6, until);
-    assert!(fleet.wait().unwrap().success());
+    let fleet = simulate_until(&addresses(&running), &ledger, 6, until);
+    fleet.finish();
     settled(&running, &key);
     let (persons, places) = (personal(), places(&data));
     assert!(persons.len() > 50 && places.len() > 100);
