@@ -266,13 +266,17 @@ pub fn settled(running: &Running, token: &str) -> (u64, u64, u64) {
     }
 }
 
-/// All violations, without what is history.
+/// All violations that stand, without what is history.
 pub fn violations(running: &Running, token: &str) -> BTreeSet<String> {
     let (mut found, mut cursor) = (BTreeSet::new(), String::new());
     loop {
         let page = running.get(&format!("/api/v1/violations?limit=100{cursor}"), token);
         for mut item in page["items"].as_array().unwrap().clone() {
             let item = item.as_object_mut().unwrap();
+            // What was found before late data came, and withdrawn by it, is history.
+            if item["status"] == "withdrawn" {
+                continue;
+            }
             item.remove("revision");
             item.remove("updated");
             found.insert(serde_json::to_string(&item).unwrap());
