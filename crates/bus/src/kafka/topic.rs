@@ -104,20 +104,23 @@ async fn check_copies(
     options: &KafkaOptions,
 ) -> Result<(), TopicError> {
     let topic = options.topic.clone();
-    let metadata = admin
-        .inner()
-        .fetch_metadata(Some(&topic), options.patience)?;
-    let found = metadata.topics().first();
-    let partitions = found.map_or(&[][..], |t| t.partitions());
-    if partitions.len() != options.partitions as usize {
+    // A topic that was made just now is known to every broker a moment later.
+    let until = tokio::time::Instant::now() + options.patience;
+    let copies = loop {
+        let copies = copies(admin, options)?;
+        if !copies.is_empty() || tokio::time::Instant::now() > until {
+            break copies;
+        }
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+    };
+    if copies.len() != options.partitions as usize {
         return Err(TopicError::Partitions {
             topic,
-            found: partitions.len(),
+            found: copies.len(),
             wanted: options.partitions,
         });
     }
-    let copies = partitions.iter().map(|p| p.replicas().len()).min();
-    match copies {
+    match copies.into_iter().min() {
         Some(found) if found < options.replication as usize => Err(TopicError::Replication {
             topic,
             found,
