@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::store::{PARTITIONS, block_on};
 use crate::telemetry::tell;
 use anyhow::{Context, Result};
-use roles::Roles;
+use roles::{Roles, Signals};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use waywarden_model::registry::UnknownPolicy;
@@ -106,10 +106,11 @@ pub fn run(args: &Args) -> Result<()> {
         let telling = tokio::spawn(folds.tell_from_time_to_time());
         let (version, data) = (env!("CARGO_PKG_VERSION"), config.data.display().to_string());
         tracing::info!(version, data, "starting");
+        let signals = Signals::new()?;
         let scheme = config.console.tls.as_ref().map_or("http", |_| "https");
         let roles = Roles::start(config, &demo).await?;
         show(&roles, scheme);
-        let ended = roles.until_told().await;
+        let ended = roles.until_told(signals).await;
         telling.abort();
         ended
     })
