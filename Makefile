@@ -47,8 +47,10 @@ web-test: web
 	cargo build -p waywarden
 	cd $(WEB) && npm run --silent unit && npm run --silent browser
 
+# What is measured: cargo run --release -p waywarden-benches -- --help.
 bench: needs
-	cargo run --release -p waywarden-benches
+	cargo build --release -p waywarden -p waywarden-benches
+	target/release/waywarden-benches $(BENCH)
 
 # A minute for each target; FUZZ_SECONDS says otherwise.
 fuzz: needs

@@ -1,9 +1,100 @@
-//! Measures what the project claims; each line says how it was counted. Not a timed test: these
-//! are figures to compare within one run on one machine.
+//! Measures what the project claims and prints one table, each figure beside its goal and beside
+//! the floor that was measured in the same run. Not a timed test: these are figures to compare
+//! within one run on one machine.
 
+mod acknowledged;
+mod children;
+mod decode;
+mod devices;
+mod end_to_end;
+mod floor;
+mod idle;
+mod latency;
 mod rules;
+mod servers;
+mod table;
 
-fn main() {
-    eprintln!("figure: median of 5 rounds (smallest to largest)");
-    rules::judged_per_second();
+use anyhow::Result;
+use clap::Parser;
+use table::Row;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "waywarden-benches",
+    about = "Prints the table of speed and size"
+)]
+struct Args {
+    /// Only these parts.
+    #[arg(long, value_enum)]
+    only: Vec<Part>,
+    /// Shorter rounds, and one of each.
+    #[arg(long)]
+    quick: bool,
+    /// What the devices of a measurement are served by, in a process of its own.
+    #[arg(long, value_enum, hide = true)]
+    serve: Option<servers::Server>,
+}
+
+/// A part of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    Decode,
+    Rules,
+    EndToEnd,
+    Acknowledged,
+    Idle,
+    Latency,
+}
+
+impl Part {
+    fn rows(self, effort: Effort) -> Result<Vec<Row>> {
+        match self {
+            Self::Decode => decode::rows(effort),
+            Self::Rules => rules::rows(effort),
+            Self::EndToEnd => end_to_end::rows(effort),
+            Self::Acknowledged => acknowledged::rows(effort),
+            Self::Idle => idle::rows(effort),
+            Self::Latency => latency::rows(effort),
+        }
+    }
+}
+
+/// How long is measured.
+#[derive(Debug, Clone, Copy)]
+struct Effort {
+    rounds: usize,
+    /// Sizes and times of a round are divided by it.
+    shorter: u32,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    // Each device takes a handle on both sides, and this process is one of them.
+    servers::raise_open_files()?;
+    if let Some(server) = args.serve {
+        return servers::serve(server);
+    }
+    let effort = match args.quick {
+        true => Effort {
+            rounds: 1,
+            shorter: 4,
+        },
+        false => Effort {
+            rounds: 3,
+            shorter: 1,
+        },
+    };
+    let all = <Part as clap::ValueEnum>::value_variants();
+    let chosen = if args.only.is_empty() {
+        all
+    } else {
+        &args.only
+    };
+    let mut rows = Vec::new();
+    for part in chosen {
+        eprintln!("measuring: {part:?}");
+        rows.extend(part.rows(effort)?);
+    }
+    table::print(&rows, effort.rounds);
+    Ok(())
 }

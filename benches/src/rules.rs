@@ -1,5 +1,8 @@
 //! Records judged in a second on one core, with all rules of the Vietnamese profile on.
 
+use crate::Effort;
+use crate::table::{Goal, Row, rounds};
+use anyhow::Result;
 use std::time::Instant;
 use waywarden_model::registry::Registry;
 use waywarden_model::{Position, Record, SourceId, Speed, Timestamp};
@@ -12,14 +15,12 @@ const RECORDS_EACH: usize = 100;
 const BATCH: usize = 20;
 
 /// 10,000 vehicles, each with a fix every 10 s: driving, at times too fast, at times stopped.
-pub fn judged_per_second() {
+pub fn rows(effort: Effort) -> Result<Vec<Row>> {
     let plates: String = (0..VEHICLES)
         .map(|n| format!("14C{n:05},truck_over_3_5t,goods\n"))
         .collect();
-    let registers = match input::vehicles(&format!("plate,class,transport\n{plates}")) {
-        Ok(registers) => registers,
-        Err(error) => return eprintln!("rules: {error}"),
-    };
+    let registers = input::vehicles(&format!("plate,class,transport\n{plates}"))
+        .map_err(|error| anyhow::anyhow!("vehicles: {error}"))?;
     let registry = Registry::new(1, registers);
     let (network, profiles) = (Network::empty(), Profiles::vietnam());
     let ctx = Context {
@@ -27,15 +28,17 @@ pub fn judged_per_second() {
         network: &network,
         profiles: &profiles,
     };
-    let mut rates = Vec::new();
-    for _ in 0..5 {
-        rates.push(round(&ctx));
-    }
-    rates.sort_by(f64::total_cmp);
-    eprintln!(
-        "rules step, {VEHICLES} vehicles, batches of {BATCH} records a source: {:.2} M records/s ({:.2} to {:.2})",
-        rates[2], rates[0], rates[4]
-    );
+    Ok(vec![Row {
+        figure: format!("rule step, {VEHICLES} vehicles"),
+        unit: "records/s",
+        rounds: rounds(effort.rounds, || Ok(round(&ctx)))?,
+        goal: Some(Goal::AtLeast(1e6)),
+        floor: None,
+        limit: format!(
+            "All rules of the Vietnamese profile, {BATCH} records of a source at a time, one core. \
+             The memory of the states: each batch finds its source's in none of the caches."
+        ),
+    }])
 }
 
 fn round(ctx: &Context<'_>) -> f64 {
@@ -57,7 +60,7 @@ fn round(ctx: &Context<'_>) -> f64 {
     }
     let seconds = begun.elapsed().as_secs_f64();
     assert!(given_out > VEHICLES, "judging gives something out");
-    (VEHICLES * RECORDS_EACH) as f64 / seconds / 1e6
+    (VEHICLES * RECORDS_EACH) as f64 / seconds
 }
 
 fn journey(seed: usize) -> Vec<Record> {

@@ -1,5 +1,6 @@
 //! `waywarden run`: all roles in one process, on embedded storage.
 
+mod open_files;
 mod roles;
 
 use crate::config::Config;
@@ -97,13 +98,13 @@ impl Args {
 pub fn run(args: &Args) -> Result<()> {
     let config = args.config()?;
     let folds = crate::telemetry::begin(&config.telemetry)?;
-    open_files();
+    open_files::raise_limit();
     let demo = Demo {
         example: args.example.as_deref(),
         vehicles: args.simulate,
     };
     block_on(async {
-        let telling = tokio::spawn(folds.tell_from_time_to_time());
+        let telling = tokio::spawn(folds.clone().tell_from_time_to_time());
         let (version, data) = (env!("CARGO_PKG_VERSION"), config.data.display().to_string());
         tracing::info!(version, data, "starting");
         let signals = Signals::new()?;
@@ -112,6 +113,7 @@ pub fn run(args: &Args) -> Result<()> {
         show(&roles, scheme);
         let ended = roles.until_told(signals).await;
         telling.abort();
+        folds.tell_the_rest();
         ended
     })
 }
@@ -120,20 +122,6 @@ pub fn run(args: &Args) -> Result<()> {
 struct Demo<'a> {
     example: Option<&'a std::path::Path>,
     vehicles: u32,
-}
-
-/// Every device is an open file: the soft limit, often 1,024, is raised to the hard one.
-fn open_files() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    if limit.current == limit.maximum {
-        return;
-    }
-    limit.current = limit.maximum;
-    match setrlimit(Resource::Nofile, limit) {
-        Ok(()) => tracing::info!(open_files = limit.current, "limit of open files raised"),
-        Err(error) => tracing::warn!(%error, "the limit of open files stays low"),
-    }
 }
 
 /// What a person needs who has just started it.

@@ -46,8 +46,8 @@ fn everything_acknowledged_is_written_once_and_the_reading_is_recorded() {
     let running = Running::start(&data);
     let token = token(&data);
     let until = "2026-03-10T09:00:00+07:00";
-    let mut fleet = simulate_until(&addresses(&running), &ledger, 3, until);
-    assert!(fleet.wait().unwrap().success());
+    let fleet = simulate_until(&addresses(&running), &ledger, 3, until);
+    fleet.finish();
     settled(&running, &token);
 
     let written = rows(&text(&export(&data, &asked("positions", "jsonl", &[]))));

@@ -226,8 +226,8 @@ fn a_restored_backup_catches_up_from_the_log() {
     let running = Running::start(&data);
     let key = token(&data);
     let send = |ledger: &str, until: &str| {
-        let mut fleet = simulate_until(&addresses(&running), &of(ledger), 4, until);
-        assert!(fleet.wait().unwrap().success());
+        let fleet = simulate_until(&addresses(&running), &of(ledger), 4, until);
+        fleet.finish();
         settled(&running, &key);
     };
     send("first.jsonl", "2026-03-10T06:30:00+07:00");

@@ -118,6 +118,12 @@ fn every_reason_not_to_be_ready_has_its_row() {
     );
     expected.insert("store_…".to_owned());
     assert_eq!(rows(&operations(), "Ready or not"), expected);
+    let handbook = root().join("docs/duty-handbook.vi.md");
+    let handbook = std::fs::read_to_string(handbook).unwrap();
+    for reason in expected {
+        let row = format!("\n| `{reason}` |");
+        assert!(handbook.contains(&row), "{reason} is not in the handbook");
+    }
 }
 
 /// What must not be told of the example's drivers and vehicles.
@@ -180,17 +186,8 @@ fn logs_and_metrics_say_nothing_about_persons() {
     let key = token(&data);
     let ledger = dir.path().join("ledger.jsonl");
     let until = "2026-03-10T08:00:00+07:00";
-    let mut fleet = simulate_until(&addresses(&running), &ledger, 6, until);
-    // A fleet without a server waits for one: why there is none is told at the end.
-    let until = Instant::now() + Duration::from_secs(120);
-    while fleet.try_wait().unwrap().is_none() {
-        if Instant::now() > until {
-            fleet.kill().unwrap();
-            fleet.wait().unwrap();
-            panic!("{:#?}", running.said().split_off(running.said().len() - 20));
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    let fleet = simulate_until(&addresses(&running), &ledger, 6, until);
+    fleet.finish();
     settled(&running, &key);
     let (persons, places) = (personal(), places(&data));
     assert!(persons.len() > 50 && places.len() > 100);

@@ -8,7 +8,7 @@ mod stage;
 mod subjects;
 
 pub use law::Law;
-pub use partition::{Clock, Filed, Late, Options, Partition, WorkerError};
+pub use partition::{Clock, Filed, Late, Options, Partition, Work, WorkerError};
 pub use rebuild::{Again, RebuildError, judge_again};
 pub use stage::{Bounds, Stage};
 pub use subjects::Subjects;

@@ -41,6 +41,18 @@ pub enum WorkerError {
     Lost(String),
 }
 
+impl WorkerError {
+    /// Whether it may be over by itself: a full disk, a connection that is gone. Nothing is lost
+    /// by it: a new claim goes on at the position on file.
+    pub const fn may_pass(&self) -> bool {
+        match self {
+            Self::Store(error) => matches!(error, StoreError::Failed(_)),
+            Self::Bus(error) => matches!(error, BusError::Write(_) | BusError::Read(_)),
+            Self::State(_) | Self::OtherLog { .. } | Self::Lost(_) => false,
+        }
+    }
+}
+
 impl From<RebuildError> for WorkerError {
     fn from(error: RebuildError) -> Self {
         match error {
@@ -132,6 +144,86 @@ impl Options {
 
 /// How often is looked whether a source is to be judged again.
 const LOOK_FOR_MARKS: Duration = Duration::from_secs(1);
+
+/// What a partition is worked with.
+#[derive(Clone)]
+pub struct Work {
+    pub partition: u32,
+    pub log: Arc<dyn Log>,
+    pub store: Arc<dyn WorkerStore>,
+    pub profiles: Arc<Profiles>,
+    pub options: Options,
+    pub clock: Clock,
+}
+
+impl std::fmt::Debug for Work {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Work")
+            .field("partition", &self.partition)
+            .finish_non_exhaustive()
+    }
+}
+
+/// First and longest wait before a partition is claimed again.
+const AGAIN: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+
+impl Work {
+    /// Claims the partition, see [`Partition::claim`].
+    ///
+    /// # Errors
+    /// Those of the claim.
+    pub async fn claim(&self) -> Result<Partition, WorkerError> {
+        let this = self.clone();
+        Partition::claim(
+            this.partition,
+            this.log,
+            this.store,
+            this.profiles,
+            this.options,
+            this.clock,
+        )
+        .await
+    }
+
+    /// Works a claimed partition until `stop`, and claims it again when store or log failed in a
+    /// way that may be over by itself.
+    ///
+    /// # Errors
+    /// Any other failure, and any at all once it was told to stop.
+    pub async fn keep_working(
+        self,
+        claimed: Partition,
+        stop: CancellationToken,
+    ) -> Result<(), WorkerError> {
+        let (mut next, mut wait) = (Ok(claimed), AGAIN.0);
+        loop {
+            let begun = Instant::now();
+            let ended = match next {
+                Ok(partition) => partition.run(stop.clone()).await,
+                Err(error) => Err(error),
+            };
+            let error = match ended {
+                Ok(()) => return Ok(()),
+                Err(error) if error.may_pass() && !stop.is_cancelled() => error,
+                Err(error) => return Err(error),
+            };
+            // A partition that worked for a while begins to wait anew.
+            if begun.elapsed() > AGAIN.1 {
+                wait = AGAIN.0;
+            }
+            if wait == AGAIN.0 {
+                let partition = self.partition;
+                tracing::warn!(partition, %error, "judging stands still; it is tried again");
+            }
+            tokio::select! {
+                () = stop.cancelled() => return Err(error),
+                () = tokio::time::sleep(wait) => {}
+            }
+            wait = (wait * 2).min(AGAIN.1);
+            next = self.claim().await;
+        }
+    }
+}
 
 /// One partition of the log, worked by one owner.
 pub struct Partition {

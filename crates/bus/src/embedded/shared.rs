@@ -191,11 +191,12 @@ impl Shared {
         if from < tail.first {
             return Ok(None);
         }
-        // What was pushed is durable, so reading past `end` (published a moment later) is right.
+        // What is pushed and not published yet stays unseen: a reader that went past `end` would
+        // ask next for a position that the log says it does not hold.
         let skip = usize::try_from(from - tail.first).unwrap_or(usize::MAX);
         let mut left = limit;
         Ok(Some(
-            (from..)
+            (from..end)
                 .zip(tail.entries.iter().skip(skip))
                 .take_while(|(_, payload)| left.take(payload.len()))
                 .map(|(offset, payload)| Entry {
@@ -330,6 +331,33 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reader_never_gets_ahead_of_what_is_published() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options {
+            partitions: 1,
+            ..Options::default()
+        };
+        let opened = super::super::folder::open(folder.path(), &options).unwrap();
+        let shared = Shared::new(&opened, &options);
+        let limit = Limit {
+            messages: 10,
+            bytes: 1000,
+        };
+        let offsets = |from| {
+            let entries = shared.read_tail(0, from, limit).unwrap().unwrap();
+            entries.iter().map(|e| e.offset).collect::<Vec<_>>()
+        };
+        shared.push_tail(0, Bytes::from_static(b"a"));
+        shared.publish(&[1]);
+        // The writer is between the two: durable, in memory, and not told to anybody.
+        shared.push_tail(0, Bytes::from_static(b"b"));
+        assert_eq!(offsets(0), [0]);
+        assert!(offsets(1).is_empty());
+        shared.publish(&[2]);
+        assert_eq!(offsets(1), [1]);
+    }
 
     #[test]
     fn a_tail_forgets_its_oldest() {

@@ -24,7 +24,7 @@ use waywarden_rules::Profiles;
 use waywarden_simulator::{Span, Told, device::Pace};
 use waywarden_store::{AdminStore, DataFolder, Older, Role, SqliteStore, WorkerStore};
 use waywarden_wire::Transport;
-use waywarden_worker::{Partition, WorkerError};
+use waywarden_worker::{Work, WorkerError};
 
 /// How often queued registry versions and the log's retention are looked at.
 const CARE_EVERY: Duration = Duration::from_secs(2);
@@ -265,15 +265,17 @@ async fn start_workers(
             })),
             ..config.worker.clone()
         };
-        let worker = Partition::claim(
+        let work = Work {
             partition,
-            Arc::clone(&place.log) as Arc<dyn Log>,
-            Arc::clone(&place.store) as Arc<dyn WorkerStore>,
-            Arc::new(Profiles::vietnam()),
+            log: Arc::clone(&place.log) as Arc<dyn Log>,
+            store: Arc::clone(&place.store) as Arc<dyn WorkerStore>,
+            profiles: Arc::new(Profiles::vietnam()),
             options,
-            Arc::new(crate::clock::now),
-        );
-        workers.push(tokio::spawn(worker.await?.run(stop.clone())));
+            clock: Arc::new(crate::clock::now),
+        };
+        // What is wrong for good is said before a device is listened to.
+        let claimed = work.claim().await?;
+        workers.push(tokio::spawn(work.keep_working(claimed, stop.clone())));
     }
     Ok(workers)
 }

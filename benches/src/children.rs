@@ -1,0 +1,202 @@
+//! Other processes of a measurement: the program itself, and the servers of this one. Each is
+//! ended by its own id when its value is dropped, after a panic too.
+
+use crate::servers::Server;
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// A process that ends with its value.
+#[derive(Debug)]
+struct Ending(Child);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Ending {
+    /// Anonymous memory that it holds, bytes.
+    fn memory(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
+        let line = status.lines().find_map(|l| l.strip_prefix("RssAnon:"));
+        let kib = line
+            .and_then(|l| l.split_whitespace().next())
+            .context("RssAnon")?;
+        Ok(kib.parse::<u64>()? * 1024)
+    }
+}
+
+/// A folder on the disk that the program was built on: the system's own for such things may be
+/// memory, where a sync costs nothing.
+///
+/// # Errors
+/// It cannot be made.
+pub fn folder() -> Result<TempDir> {
+    let program = std::env::current_exe()?;
+    let beside = program.parent().unwrap_or(Path::new("."));
+    tempfile::Builder::new()
+        .prefix("bench-")
+        .tempdir_in(beside)
+        .context("a folder for the measurement")
+}
+
+/// A server of this program, in a process of its own.
+#[derive(Debug)]
+pub struct Served {
+    process: Ending,
+    pub address: SocketAddr,
+}
+
+impl Served {
+    /// # Errors
+    /// It cannot be started.
+    pub fn start(server: Server) -> Result<Self> {
+        let name = match server {
+            Server::Gateway => "gateway",
+            Server::Echo => "echo",
+        };
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["--serve", name])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let said = child.stdout.take().context("its standard output")?;
+        let process = Ending(child);
+        let mut line = String::new();
+        BufReader::new(said).read_line(&mut line)?;
+        Ok(Self {
+            address: line.trim().parse().context("the address of a server")?,
+            process,
+        })
+    }
+
+    /// # Errors
+    /// The system does not say.
+    pub fn memory(&self) -> Result<u64> {
+        self.process.memory()
+    }
+}
+
+/// `waywarden run` on a fresh folder, with a token.
+#[derive(Debug)]
+pub struct Program {
+    /// Ended before the folder goes.
+    _process: Ending,
+    /// Where Teltonika devices connect.
+    pub teltonika: SocketAddr,
+    http: String,
+    token: String,
+    agent: ureq::Agent,
+    _data: TempDir,
+}
+
+impl Program {
+    /// With these registers, or none.
+    ///
+    /// # Errors
+    /// The program is not built beside this one, or does not start.
+    pub fn start(registers: Option<&Path>) -> Result<Self> {
+        let data = folder()?;
+        let mut command = Command::new(program()?);
+        command.args(["run", "--any-port", "--http", "127.0.0.1:0"]);
+        command.args(["--unknown", "accept", "--disk-reserve", "1048576", "--data"]);
+        command.arg(data.path());
+        if let Some(registers) = registers {
+            command.arg("--example").arg(registers);
+        }
+        let mut child = command
+            .env("WAYWARDEN_LOG", "warn")
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let said = child.stderr.take().context("its standard error")?;
+        let process = Ending(child);
+        let mut lines = BufReader::new(said).lines();
+        let (mut teltonika, mut http) = (None, None);
+        while http.is_none() {
+            let line = lines.next().context("the program ended")??;
+            let words: Vec<&str> = line.split_whitespace().collect();
+            if line.contains("speak teltonika") && line.ends_with("(Tcp)") {
+                teltonika = words.get(5).and_then(|a| a.parse().ok());
+            } else if line.contains("the API is at") {
+                let address = words.get(5).map(|a| a.trim_end_matches("/api/v1"));
+                http = address.map(str::to_owned);
+            }
+        }
+        // Its log must be read, or it would wait for it. It holds warnings only.
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                eprintln!("{line}");
+            }
+        });
+        Ok(Self {
+            _process: process,
+            teltonika: teltonika.context("the address for Teltonika")?,
+            http: http.context("the address of the API")?,
+            token: token(data.path())?,
+            agent: ureq::Agent::new_with_defaults(),
+            _data: data,
+        })
+    }
+
+    /// # Errors
+    /// No answer, or none that can be read.
+    pub fn get(&self, path: &str) -> Result<Value> {
+        let mut answer = self
+            .agent
+            .get(format!("{}{path}", self.http))
+            .header("Authorization", format!("Bearer {}", self.token))
+            .call()?;
+        Ok(serde_json::from_str(&answer.body_mut().read_to_string()?)?)
+    }
+
+    /// Waits until `records` are filed, and everything that was received is judged.
+    ///
+    /// # Errors
+    /// It does not come to that within five minutes, or other records are on file.
+    pub fn settled(&self, records: u64) -> Result<()> {
+        let until = Instant::now() + Duration::from_secs(300);
+        loop {
+            let status = self.get("/api/v1/status")?;
+            let filed: u64 = status["partitions"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|p| p["counters"]["filed"].as_u64())
+                .sum();
+            if status["backlog"] == 0 && status["dirty_subjects"] == 0 && filed == records {
+                return Ok(());
+            }
+            ensure!(Instant::now() < until, "not settled: {status}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+fn program() -> Result<PathBuf> {
+    let program = std::env::current_exe()?.with_file_name("waywarden");
+    ensure!(
+        program.exists(),
+        "{} is not there: `make bench` builds it first",
+        program.display()
+    );
+    Ok(program)
+}
+
+fn token(data: &Path) -> Result<String> {
+    let made = Command::new(program()?)
+        .args(["token", "--data"])
+        .arg(data)
+        .args(["make", "bench", "--role", "operator"])
+        .output()?;
+    ensure!(made.status.success(), "no token was made");
+    Ok(String::from_utf8(made.stdout)?.trim().to_owned())
+}

@@ -1,0 +1,124 @@
+//! What devices are served by when it is not the whole program: the gateway with its log alone,
+//! and a bare echo. Each in a process of its own, which ends when its standard input does.
+
+use anyhow::{Context as _, Result};
+use std::io::Read as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use waywarden_bus::EmbeddedLog;
+use waywarden_gateway::{
+    GatewayConfig, Listener, Speaks, Surroundings, free_space_of, serve as serve_gateway,
+    wire_sessions,
+};
+use waywarden_model::registry::{Registers, Registry, RegistryDirectory, UnknownPolicy};
+use waywarden_model::{Protocol, Timestamp};
+use waywarden_wire::Transport;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Server {
+    /// The gateway on the embedded log, nothing behind it.
+    Gateway,
+    /// Gives back what it gets.
+    Echo,
+}
+
+/// Brings the soft limit of open files to the hard one.
+///
+/// # Errors
+/// The system refuses.
+pub fn raise_open_files() -> Result<()> {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).context("raising the limit of open files")
+}
+
+/// Serves until standard input ends; says the address on standard output.
+///
+/// # Errors
+/// The server cannot begin.
+pub fn serve(server: Server) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let folder = crate::children::folder()?;
+    let address = match server {
+        Server::Gateway => runtime.block_on(gateway(folder.path()))?,
+        Server::Echo => runtime.block_on(echo())?,
+    };
+    say(address);
+    // Whoever started this ends it by going away.
+    std::io::stdin().read_to_end(&mut Vec::new())?;
+    Ok(())
+}
+
+#[allow(clippy::print_stdout)] // read by whoever started this
+fn say(address: SocketAddr) {
+    println!("{address}");
+}
+
+async fn gateway(folder: &std::path::Path) -> Result<SocketAddr> {
+    let options = waywarden_bus::Options {
+        // Little is kept in memory, so that memory measured is that of connections.
+        tail_bytes: 64 * 1024,
+        ..Default::default()
+    };
+    let log = EmbeddedLog::open(&folder.join("log"), options)?;
+    let registry = Arc::new(Registry::new(0, Registers::default()));
+    let config = GatewayConfig {
+        data: folder.to_owned(),
+        disk_reserve: 1 << 20,
+        listeners: vec![Listener {
+            address: ([127, 0, 0, 1], 0).into(),
+            speaks: Speaks::One(Protocol::Teltonika),
+            transport: Transport::Tcp,
+        }],
+        ..GatewayConfig::default()
+    };
+    let with = Surroundings {
+        log: Arc::new(log),
+        directory: Arc::new(RegistryDirectory::new(registry, UnknownPolicy::Accept, 0)),
+        sessions: wire_sessions(),
+        clock: Arc::new(now),
+        free_space: free_space_of(folder),
+        metrics: &prometheus::Registry::new(),
+        shutdown: CancellationToken::new(),
+    };
+    let handle = serve_gateway(config, with).await?;
+    let listener = handle.listeners().first().context("one listener")?;
+    Ok(listener.address)
+}
+
+pub fn now() -> Timestamp {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(0))
+}
+
+async fn echo() -> Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                // As the gateway does: what is small goes out at once.
+                stream.set_nodelay(true)?;
+                let mut buffer = [0; 2048];
+                loop {
+                    let n = stream.read(&mut buffer).await?;
+                    if n == 0 {
+                        return Ok::<(), std::io::Error>(());
+                    }
+                    stream.write_all(&buffer[..n]).await?;
+                }
+            });
+        }
+    });
+    Ok(address)
+}
