@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use support::{
     PROGRAM, Running, acknowledged, addresses, settled, simulate_until, token, violations,
@@ -202,6 +202,21 @@ fn commands_find_the_folder_by_the_configuration() {
     );
 }
 
+/// Runs the block of docs/operations.md that begins with a comment.
+fn commands_of_the_document(begins: &str, folders: &[(&str, &PathBuf)]) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let document = std::fs::read_to_string(root.join("docs/operations.md")).unwrap();
+    let blocks = document.split("```sh\n").skip(1);
+    let mut blocks = blocks.map(|b| b.split("```").next().unwrap());
+    let commands = blocks.find(|b| b.starts_with(begins)).unwrap();
+    let programs = Path::new(PROGRAM).parent().unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let mut shell = Command::new("sh");
+    shell.args(["-euc", commands]).env("PATH", path);
+    let done = shell.envs(folders.iter().copied()).output().unwrap();
+    assert!(done.status.success(), "{}", said(&done));
+}
+
 /// The commands of docs/operations.md: a copy while it runs, and a start on the copy and the log.
 #[test]
 fn a_restored_backup_catches_up_from_the_log() {
@@ -216,22 +231,18 @@ fn a_restored_backup_catches_up_from_the_log() {
         settled(&running, &key);
     };
     send("first.jsonl", "2026-03-10T06:30:00+07:00");
-    let copied = waywarden(&["backup", "--data", text(&data), text(&of("backup"))]);
-    assert!(copied.status.success(), "{}", said(&copied));
+    let folders = [
+        ("DATA", &data),
+        ("BACKUP", &of("backup")),
+        ("RESTORED", &restored),
+    ];
+    commands_of_the_document("# Backup", &folders);
     send("second.jsonl", "2026-03-10T10:00:00+07:00");
     let expected = violations(&running, &key);
     let sent = acknowledged(&of("second.jsonl")).len() as u64;
     running.stop();
 
-    std::fs::create_dir(&restored).unwrap();
-    for file in ["VERSION", "auth.key", "last-stamp"] {
-        std::fs::copy(data.join(file), restored.join(file)).unwrap();
-    }
-    let copy = Command::new("cp")
-        .args(["-a", text(&data.join("log")), text(&restored)])
-        .status();
-    assert!(copy.unwrap().success());
-    std::fs::copy(of("backup").join("store.db"), restored.join("store.db")).unwrap();
+    commands_of_the_document("# Restore", &folders);
     // Tokens are in the copy.
     let again = Running::start(&restored);
     let (filed, _, aside) = settled(&again, &key);

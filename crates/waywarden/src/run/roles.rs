@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -146,14 +146,12 @@ impl Roles {
     /// Runs until a signal, or until a role fails; then stops in order: nothing new is read, what
     /// is in flight becomes durable, what is durable is judged and filed. SIGUSR1 tells a new link
     /// to the page.
-    pub async fn until_told(mut self) -> Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut asked = signal(SignalKind::user_defined1())?;
+    pub async fn until_told(mut self, mut signals: Signals) -> Result<()> {
         let (why, failed) = loop {
             tokio::select! {
-                _ = tokio::signal::ctrl_c() => break ("SIGINT", None),
-                _ = terminate.recv() => break ("SIGTERM", None),
-                _ = asked.recv() => super::show_link(&self),
+                _ = signals.interrupt.recv() => break ("SIGINT", None),
+                _ = signals.terminate.recv() => break ("SIGTERM", None),
+                _ = signals.link.recv() => super::show_link(&self),
                 failed = first_end(&mut self.workers) => {
                     break ("a partition stopped", Some(failed));
                 }
@@ -179,6 +177,24 @@ impl Roles {
         self.log.close().await;
         tracing::info!("stopped; nothing is left undone");
         failed.map_or(Ok(()), Err)
+    }
+}
+
+/// What the program listens to. Made before anything is told: a signal without somebody who
+/// listens would end it in the middle of something.
+pub struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    link: Signal,
+}
+
+impl Signals {
+    pub fn new() -> Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            link: signal(SignalKind::user_defined1())?,
+        })
     }
 }
 
