@@ -2,6 +2,7 @@
 
 use super::rows::{self, PERIOD, RECORD};
 use super::source_id;
+use super::writer::Session;
 use crate::batch::{Result, StoreError};
 use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
@@ -13,7 +14,7 @@ use waywarden_model::{
 
 /// Records copied for one violation, at most; `complete` says when there were more.
 const RECORDS: usize = 20_000;
-const ZSTD_LEVEL: i32 = 3;
+pub(super) const ZSTD_LEVEL: i32 = 3;
 
 /// The body: the same facts give the same bytes, so nothing of it depends on when or how it was
 /// filed.
@@ -47,12 +48,13 @@ struct CopiedFrame {
 }
 
 pub(super) fn freeze(
-    conn: &Connection,
+    session: &mut Session<'_>,
     id: ViolationId,
     v: &Violation,
     revision: u32,
     now: Timestamp,
 ) -> Result<()> {
+    let conn = session.conn;
     let mut frames = Frames::default();
     let mut records = Vec::new();
     let mut complete = true;
@@ -72,7 +74,8 @@ pub(super) fn freeze(
         complete,
     };
     let json = rows::to_json(&body)?;
-    let packed = zstd::bulk::compress(json.as_bytes(), ZSTD_LEVEL)
+    let packed = session
+        .compress(json.as_bytes())
         .map_err(|e| StoreError::Failed(format!("zstd: {e}")))?;
     conn.prepare_cached(
         "INSERT OR REPLACE INTO evidence (violation, revision, at, sha256, body)

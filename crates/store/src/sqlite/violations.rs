@@ -90,7 +90,7 @@ pub(super) fn upsert(session: &mut Session<'_>, v: &Violation, now: Timestamp) -
             revision: 1,
         };
         insert(session, id, v, &content, &state, now)?;
-        settle(session.conn, id, v, 1, Change::Created, now)?;
+        settle(session, id, v, 1, Change::Created, now)?;
         return Ok(true);
     };
     let withdrawn = former.status == "withdrawn";
@@ -113,7 +113,7 @@ pub(super) fn upsert(session: &mut Session<'_>, v: &Violation, now: Timestamp) -
         (false, true, false) => Change::Closed,
         _ => Change::Amended,
     };
-    settle(session.conn, id, v, state.revision, change, now)?;
+    settle(session, id, v, state.revision, change, now)?;
     Ok(true)
 }
 
@@ -218,18 +218,18 @@ pub(super) fn successor(old: &Standing, stated: &[&Violation]) -> Option<Violati
 
 /// The change row, and evidence where the episode is complete.
 fn settle(
-    conn: &Connection,
+    session: &mut Session<'_>,
     id: ViolationId,
     v: &Violation,
     revision: u32,
     change: Change,
     now: Timestamp,
 ) -> Result<()> {
-    note_change(conn, id, revision, change, now)?;
+    note_change(session.conn, id, revision, change, now)?;
     if v.open {
         return Ok(());
     }
-    evidence::freeze(conn, id, v, revision, now)
+    evidence::freeze(session, id, v, revision, now)
 }
 
 fn content(v: &Violation) -> Result<Vec<u8>> {
