@@ -240,9 +240,7 @@ fn a_signal_asks_for_another_link() {
         }
     };
     wait(1);
-    let pid = running.pid().to_string();
-    let sent = Command::new("kill").args(["-USR1", &pid]).status().unwrap();
-    assert!(sent.success());
+    running.signal(rustix::process::Signal::USR1);
     wait(2);
     running.stop();
 }

@@ -4,6 +4,7 @@
 
 pub mod powercut;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
@@ -118,10 +119,6 @@ impl Running {
         }
     }
 
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Everything that it wrote to standard error so far.
     pub fn said(&self) -> Vec<String> {
         self.said.lock().unwrap().clone()
@@ -141,10 +138,15 @@ impl Running {
         self.child.wait().unwrap();
     }
 
+    /// Not by the command of that name, which a small machine lacks.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().cast_signed()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
     /// SIGTERM, which must end it by itself.
     pub fn stop(mut self) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").arg(&pid).status().unwrap().success());
+        self.signal(Signal::TERM);
         let status = self.child.wait().unwrap();
         assert!(status.success(), "{status}");
     }
