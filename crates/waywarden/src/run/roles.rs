@@ -371,7 +371,8 @@ struct Kept {
 /// again: a full disk must not end it.
 async fn care(place: Place, kept: Kept, stop: CancellationToken) -> Result<()> {
     let (mut known, mut failed) = (place.directory.registry().version(), false);
-    let mut pruned_at = crate::clock::now();
+    // Soon after every start: a program that is started every day would never come to it.
+    let mut pruned_at: Option<Timestamp> = None;
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
@@ -386,8 +387,9 @@ async fn care(place: Place, kept: Kept, stop: CancellationToken) -> Result<()> {
             tracing::warn!(%error, "the store or the log refuses upkeep; it is tried again");
         }
         failed = done.is_err();
-        if now.since(pruned_at) >= PRUNE_EVERY_MS && !failed {
-            pruned_at = now;
+        let due = pruned_at.is_none_or(|at| now.since(at) >= PRUNE_EVERY_MS);
+        if due && !failed {
+            pruned_at = Some(now);
             prune(&place.store, kept.rows, now, &stop).await;
         }
     }
