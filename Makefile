@@ -1,6 +1,6 @@
 # The commands of the README. Each checks what it needs first (deploy/needs.sh).
 
-.PHONY: run test build fmt lint web web-test bench fuzz needs
+.PHONY: run test build fmt lint web web-test bench fuzz needs services services-stop
 
 WEB = crates/console/web
 
@@ -37,9 +37,17 @@ lint: needs
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 
+# With a real Kafka and a real TimescaleDB, which it starts and ends (deploy/services.sh).
 test: lint web
-	cargo test --workspace
+	cargo test --workspace --no-run
+	deploy/services.sh with cargo test --workspace
 	$(MAKE) web-test
+
+services: needs
+	deploy/services.sh start
+
+services-stop:
+	deploy/services.sh stop
 
 # The page's own tests; the last of them in a browser, against the program itself.
 web-test: web

@@ -5,6 +5,10 @@
 #   deploy/services.sh start [kafka|postgres|cluster ...]   default: kafka postgres
 #   deploy/services.sh env      prints `export` lines for what runs
 #   deploy/services.sh stop     ends exactly what start began
+#   deploy/services.sh with COMMAND...
+#                               runs a command with all of them, then ends what it began
+#   deploy/services.sh kill|again NODE
+#                               for faults: a node of Kafka (kafka-2) is killed, and started again
 #
 # `cluster` is a Kafka of three nodes, for faults. Addresses in WAYWARDEN_TEST_KAFKA and
 # WAYWARDEN_TEST_POSTGRES stand above everything: nothing is started for them. Kafka comes from Maven
@@ -210,8 +214,28 @@ env)
     printf 'export WAYWARDEN_TEST_SERVICES=%q\n' "$place"
     ;;
 stop) stop ;;
+with)
+    # What ran before goes on running afterwards.
+    [ -e "$place/run/kafka.address" ] || trap stop EXIT
+    start_kafka
+    start_cluster
+    start_postgres
+    for variable in "$(show WAYWARDEN_TEST_KAFKA kafka)" \
+        "$(show WAYWARDEN_TEST_KAFKA_CLUSTER cluster)" \
+        "$(show WAYWARDEN_TEST_POSTGRES postgres)"; do
+        eval "$variable"
+    done
+    export WAYWARDEN_TEST_SERVICES="$place"
+    "$@"
+    ;;
+kill)
+    alive "$1" && kill -9 "$(cat "$place/run/$1.pid")"
+    ;;
+again)
+    alive "$1" || launch "$1"
+    ;;
 *)
-    say "deploy/services.sh start|env|stop"
+    say "deploy/services.sh start|env|stop|with|kill|again"
     exit 2
     ;;
 esac

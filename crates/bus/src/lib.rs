@@ -1,9 +1,11 @@
 //! An ordered durable log in partitions, behind one trait.
 
 pub mod embedded;
+pub mod kafka;
 pub mod message;
 
 pub use embedded::{EmbeddedLog, OpenError, Options};
+pub use kafka::{KafkaLog, KafkaOptions, TopicError};
 pub use message::{DecodeError, decode, encode};
 
 use async_trait::async_trait;
