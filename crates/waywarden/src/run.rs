@@ -1,5 +1,6 @@
 //! `waywarden run`: all roles in one process, on embedded storage.
 
+mod leap;
 mod open_files;
 mod roles;
 

@@ -6,6 +6,7 @@ mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 use support::{
     PROGRAM, Running, acknowledged, addresses, settled, simulate_until, token, violations,
 };
@@ -249,4 +250,51 @@ fn a_restored_backup_catches_up_from_the_log() {
     assert_eq!((filed, aside), (sent, 0));
     assert_eq!(violations(&again, &key), expected);
     again.stop();
+}
+
+/// What is older than `store.positions_kept` goes, soon after a start; violations stay.
+#[test]
+fn what_is_no_longer_kept_is_removed_by_the_running_program() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let running = Running::start(&data);
+    let key = token(&data);
+    let ledger = dir.path().join("ledger.jsonl");
+    let until = "2026-03-10T06:30:00+07:00";
+    simulate_until(&addresses(&running), &ledger, 4, until).finish();
+    settled(&running, &key);
+    running.stop();
+    let lines = |what: &str| {
+        let day = [
+            "--from",
+            "2026-03-09",
+            "--to",
+            "2026-03-12",
+            "--format",
+            "jsonl",
+        ];
+        let done = waywarden(&[&["export", what, "--data", text(&data)], &day[..]].concat());
+        assert!(done.status.success(), "{}", said(&done));
+        String::from_utf8(done.stdout).unwrap()
+    };
+    let (positions, violations) = (lines("positions"), lines("violations"));
+    assert!(positions.lines().count() > 1000 && !violations.is_empty());
+
+    let mut again = Command::new(PROGRAM)
+        .args(["run", "--any-port", "--http", "127.0.0.1:0", "--data"])
+        .arg(&data)
+        .env("WAYWARDEN__STORE__POSITIONS_KEPT", "1d")
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let until = Instant::now() + Duration::from_secs(120);
+    let mut left = positions;
+    while !left.is_empty() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(200));
+        left = lines("positions");
+    }
+    again.kill().unwrap();
+    again.wait().unwrap();
+    assert!(left.is_empty(), "{} are left", left.lines().count());
+    assert_eq!(lines("violations"), violations);
 }

@@ -79,9 +79,10 @@ fn lines_that_ask_for_something() -> BTreeSet<String> {
         let code = text.split("#[cfg(test)]").next().unwrap();
         for call in ["tracing::error!(", "tracing::warn!("] {
             for made in code.split(call).skip(1) {
-                let inside = made.split(");").next().unwrap();
-                let said = inside.rsplit('"').nth(1).unwrap();
-                found.insert(said.to_owned());
+                let parts: Vec<&str> = made.split('"').collect();
+                let last = |n: &usize| parts[n + 1].trim_start().starts_with(')');
+                let said = (1..parts.len() - 1).step_by(2).find(last).unwrap();
+                found.insert(parts[said].to_owned());
             }
         }
     }

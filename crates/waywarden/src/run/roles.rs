@@ -1,5 +1,6 @@
 //! The roles of one process and the order in which they start and stop.
 
+use super::leap::Found;
 use super::{Demo, PARTITIONS, auth_key};
 use crate::config::{Config, Retention};
 use crate::fleet::{DAY_MS, fleet};
@@ -22,7 +23,7 @@ use waywarden_model::registry::{Registers, Registry, RegistryDirectory};
 use waywarden_model::{Message, Protocol, Record, SourceId, TimeZone, Timestamp};
 use waywarden_rules::Profiles;
 use waywarden_simulator::{Span, Told, device::Pace};
-use waywarden_store::{AdminStore, DataFolder, Older, Role, SqliteStore, WorkerStore};
+use waywarden_store::{AdminStore, DataFolder, Older, ReadStore, Role, SqliteStore, WorkerStore};
 use waywarden_wire::Transport;
 use waywarden_worker::{Work, WorkerError};
 
@@ -66,6 +67,8 @@ impl Roles {
         let directory = Arc::new(directory);
         directory.set_now(crate::clock::now());
         announce(&store, &log).await?;
+        let last_received = ReadStore::status(store.as_ref()).await?.last_received;
+        let found = Found::new(crate::clock::now(), last_received);
 
         let (intake, rest) = (CancellationToken::new(), CancellationToken::new());
         let metrics = prometheus::Registry::new();
@@ -110,7 +113,7 @@ impl Roles {
             log: config.log_kept,
             rows: config.retention,
         };
-        let care = tokio::spawn(care(place, kept, rest.clone()));
+        let care = tokio::spawn(care(place, kept, found, rest.clone()));
         Ok(Self {
             log,
             gateway,
@@ -369,9 +372,10 @@ struct Kept {
 
 /// Puts queued registry versions into the log; removes what is no longer kept. What fails is tried
 /// again: a full disk must not end it.
-async fn care(place: Place, kept: Kept, stop: CancellationToken) -> Result<()> {
+async fn care(place: Place, kept: Kept, found: Found, stop: CancellationToken) -> Result<()> {
     let (mut known, mut failed) = (place.directory.registry().version(), false);
-    let mut pruned_at = crate::clock::now();
+    // Soon after every start: a program that is started every day would never come to it.
+    let mut pruned_at: Option<Timestamp> = None;
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
@@ -386,9 +390,14 @@ async fn care(place: Place, kept: Kept, stop: CancellationToken) -> Result<()> {
             tracing::warn!(%error, "the store or the log refuses upkeep; it is tried again");
         }
         failed = done.is_err();
-        if now.since(pruned_at) >= PRUNE_EVERY_MS && !failed {
-            pruned_at = now;
-            prune(&place.store, kept.rows, now, &stop).await;
+        let due = pruned_at.is_none_or(|at| now.since(at) >= PRUNE_EVERY_MS);
+        if due && !failed {
+            pruned_at = Some(now);
+            if found.agrees_with(now) {
+                prune(&place.store, kept.rows, now, &stop).await;
+            } else {
+                tracing::warn!("old rows stay: the clock leapt; restart when it is right");
+            }
         }
     }
 }

@@ -85,6 +85,8 @@ impl Running {
             .args(more)
             // Late data is judged as soon as it has been quiet, so that no test waits for it.
             .env("WAYWARDEN__WORKER__LATE_QUIET", "500ms")
+            // The simulated day is a fixed one, and must not be too old for a test some day.
+            .env("WAYWARDEN__STORE__POSITIONS_KEPT", "36500d")
             .env("WAYWARDEN__GATEWAY__DISK_RESERVE", "1MiB")
             .envs(environment.iter().map(|(n, v)| (n, v)))
             .stderr(Stdio::piped())
