@@ -141,9 +141,11 @@ impl Program {
                 http = address.map(str::to_owned);
             }
         }
-        // Its log must be read, or it would wait for it. It holds warnings only.
+        // Its log must be read, or it would wait for it. It holds warnings only, behind what it
+        // says to a person who starts it.
         std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
+            let greeting = |l: &String| l.contains("open once") || l.contains("page is not built");
+            for line in lines.map_while(Result::ok).filter(|l| !greeting(l)) {
                 eprintln!("{line}");
             }
         });
