@@ -22,7 +22,7 @@ use rdkafka::topic_partition_list::{Offset as At, TopicPartitionList};
 use read::Reader;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 pub use topic::TopicError;
 use waywarden_model::Timestamp;
@@ -95,6 +95,9 @@ impl KafkaOptions {
     }
 }
 
+/// Ends of partitions, which only grow.
+type Ends = Arc<[AtomicU64]>;
+
 /// The log on Kafka. Clones share one producer.
 #[derive(Clone)]
 pub struct KafkaLog {
@@ -106,6 +109,8 @@ struct Inner {
     identity: LogIdentity,
     publisher: Publisher,
     readers: Vec<Reader>,
+    /// Ends of the partitions as they were last seen.
+    ends: Ends,
     /// Commits what was released, and asks for it.
     group: BaseConsumer,
     admin: AdminClient<DefaultClientContext>,
@@ -134,8 +139,9 @@ impl KafkaLog {
             .set("group.id", &options.group)
             .set("enable.auto.commit", "false")
             .create()?;
-        let publisher = Publisher::new(&options)?;
-        let of = |partition| Reader::new(&options, partition);
+        let ends: Ends = (0..options.partitions).map(|_| AtomicU64::new(0)).collect();
+        let publisher = Publisher::new(&options, &ends)?;
+        let of = |partition| Reader::new(&options, partition, &ends);
         let readers = (0..options.partitions).map(of).collect::<Result<_, _>>()?;
         let inner = Arc::new(Inner {
             identity: LogIdentity {
@@ -144,6 +150,7 @@ impl KafkaLog {
             },
             publisher,
             readers,
+            ends,
             group,
             admin,
             closed: AtomicBool::new(false),
@@ -204,6 +211,13 @@ impl KafkaLog {
     }
 }
 
+/// Notes that the partition's end is at least there.
+fn seen(ends: &Ends, partition: u32, end: Offset) {
+    if let Some(at) = ends.get(partition as usize) {
+        at.fetch_max(end, Ordering::Relaxed);
+    }
+}
+
 /// Runs what waits for the brokers off the runtime's threads.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BusError> + Send + 'static,
@@ -235,10 +249,7 @@ impl Log for KafkaLog {
 
     async fn append(&self, partition: u32, payload: Bytes) -> Result<Receipt, BusError> {
         self.alive(partition)?;
-        self.inner
-            .publisher
-            .publish(number(partition), payload)
-            .await
+        self.inner.publisher.publish(partition, payload).await
     }
 
     async fn read(
@@ -257,6 +268,13 @@ impl Log for KafkaLog {
         self.alive(partition)?;
         let this = self.clone();
         blocking(move || this.alive(partition)?.range()).await
+    }
+
+    fn seen_end(&self, partition: u32) -> Offset {
+        self.inner
+            .ends
+            .get(partition as usize)
+            .map_or(0, |end| end.load(Ordering::Relaxed))
     }
 
     async fn wait_beyond(&self, partition: u32, offset: Offset) -> Result<(), BusError> {

@@ -1,6 +1,6 @@
 //! The one producer: idempotent, acknowledged by all replicas in sync, with a bounded queue.
 
-use super::KafkaOptions;
+use super::{Ends, KafkaOptions, number, seen};
 use crate::{BusError, Receipt};
 use bytes::Bytes;
 use rdkafka::ClientContext;
@@ -27,11 +27,12 @@ pub(super) struct Publisher {
 
 /// A message on its way: whom to tell, and its places in the queue.
 struct Pending {
+    partition: u32,
     told: oneshot::Sender<Result<u64, BusError>>,
     _places: [OwnedSemaphorePermit; 2],
 }
 
-struct Deliveries;
+struct Deliveries(Ends);
 
 impl ClientContext for Deliveries {}
 
@@ -44,13 +45,16 @@ impl ProducerContext<NoCustomPartitioner> for Deliveries {
                 .map_err(|_| BusError::Write("confirmed without an offset".to_owned())),
             Err((error, _)) => Err(BusError::Write(error.to_string())),
         };
+        if let Ok(offset) = &outcome {
+            seen(&self.0, pending.partition, offset + 1);
+        }
         // Who waited may be gone; the message is where it is all the same.
         let _ = pending.told.send(outcome);
     }
 }
 
 impl Publisher {
-    pub fn new(options: &KafkaOptions) -> Result<Self, KafkaError> {
+    pub fn new(options: &KafkaOptions, ends: &Ends) -> Result<Self, KafkaError> {
         let ms = |d: Duration| d.as_millis().to_string();
         let mut config = options.client();
         config
@@ -71,7 +75,7 @@ impl Publisher {
             .set("message.max.bytes", "4000000");
         Ok(Self {
             topic: options.topic.clone(),
-            producer: config.create_with_context(Deliveries)?,
+            producer: config.create_with_context(Deliveries(Arc::clone(ends)))?,
             messages: Arc::new(Semaphore::new(options.queue_messages)),
             bytes: Arc::new(Semaphore::new(options.queue_bytes)),
             queue_bytes: options.queue_bytes,
@@ -80,7 +84,7 @@ impl Publisher {
     }
 
     /// Waits for a place, hands the message over, and gives its receipt.
-    pub async fn publish(&self, partition: i32, payload: Bytes) -> Result<Receipt, BusError> {
+    pub async fn publish(&self, partition: u32, payload: Bytes) -> Result<Receipt, BusError> {
         let size = payload.len().clamp(1, self.queue_bytes);
         let size = u32::try_from(size).unwrap_or(u32::MAX);
         let closed = |_| BusError::Closed;
@@ -94,13 +98,14 @@ impl Publisher {
             .map_err(closed)?;
         let (told, receipt) = oneshot::channel();
         let mut pending = Box::new(Pending {
+            partition,
             told,
             _places: [one, all],
         });
         loop {
             let record: BaseRecord<'_, (), [u8], Box<Pending>> =
                 BaseRecord::with_opaque_to(&self.topic, pending)
-                    .partition(partition)
+                    .partition(number(partition))
                     .payload(&payload);
             match self.producer.send(record) {
                 Ok(()) => return Ok(receipt),

@@ -1,6 +1,6 @@
 //! Reading one partition from a position: a consumer that is assigned by hand and never commits.
 
-use super::{KafkaOptions, number, read_error};
+use super::{Ends, KafkaOptions, number, read_error, seen};
 use crate::{BusError, Entry, Offset};
 use bytes::Bytes;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -8,19 +8,39 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset as At, TopicPartitionList};
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use waywarden_model::Timestamp;
 
-/// How long one call waits for messages that are there, and one look for new ones.
-const THERE: Duration = Duration::from_secs(5);
+/// How long one look for a message waits.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// A broker that is away, or a partition that changes its leader.
+fn may_pass(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::BrokerTransportFailure
+                | Code::AllBrokersDown
+                | Code::OperationTimedOut
+                | Code::Resolve
+                | Code::LeaderNotAvailable
+                | Code::NotLeaderForPartition
+                | Code::FencedLeaderEpoch
+                | Code::UnknownLeaderEpoch
+                | Code::NetworkException
+                | Code::RequestTimedOut
+        )
+    )
+}
 
 pub(super) struct Reader {
     topic: String,
     partition: u32,
     consumer: BaseConsumer,
     patience: Duration,
+    ends: Ends,
     state: Mutex<State>,
 }
 
@@ -36,7 +56,7 @@ struct State {
 }
 
 impl Reader {
-    pub fn new(options: &KafkaOptions, partition: u32) -> Result<Self, KafkaError> {
+    pub fn new(options: &KafkaOptions, partition: u32, ends: &Ends) -> Result<Self, KafkaError> {
         let consumer = options
             .client()
             // Required by the library; no membership comes of it, since nothing is subscribed.
@@ -54,6 +74,7 @@ impl Reader {
             partition,
             consumer,
             patience: options.patience,
+            ends: Arc::clone(ends),
             state: Mutex::default(),
         })
     }
@@ -75,7 +96,10 @@ impl Reader {
                 .fetch_watermarks(&self.topic, number(self.partition), left);
             let offset = |n: i64| u64::try_from(n).unwrap_or(0);
             match marks {
-                Ok((begin, end)) => return Ok((offset(begin), offset(end))),
+                Ok((begin, end)) => {
+                    seen(&self.ends, self.partition, offset(end));
+                    return Ok((offset(begin), offset(end)));
+                }
                 Err(e) if Instant::now() >= until => return Err(read_error(&e)),
                 Err(_) => std::thread::sleep(LOOK / 2),
             }
@@ -112,7 +136,7 @@ impl Reader {
             self.assign(&mut state, from)?;
         }
         let (mut found, mut size) = (Vec::new(), 0);
-        let until = Instant::now() + THERE;
+        let until = Instant::now() + self.patience;
         while found.len() < messages.max(1) && (size < bytes || found.is_empty()) {
             if let Some(entry) = state.taken.pop_front() {
                 size += entry.payload.len();
@@ -130,6 +154,10 @@ impl Reader {
             if Instant::now() > until && state.taken.is_empty() {
                 break;
             }
+        }
+        if found.is_empty() && !state.at_end {
+            let what = "no broker told what the partition holds";
+            return Err(BusError::Read(what.to_owned()));
         }
         Ok(found)
     }
@@ -183,6 +211,7 @@ impl Reader {
             Ok(None) => Ok(false),
             Ok(Some(entry)) => {
                 state.at_end = false;
+                seen(&self.ends, self.partition, entry.offset + 1);
                 state.taken.push_back(entry);
                 Ok(true)
             }
@@ -190,6 +219,8 @@ impl Reader {
                 state.at_end = true;
                 Ok(false)
             }
+            // The library asks again by itself: nothing came is all that it means.
+            Err(error) if may_pass(&error) => Ok(false),
             Err(error) => {
                 // The position is gone, or the partition: the next call begins anew.
                 let wanted = state.next.take().unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Every key: its name, what it means, how it is shown and set. The documents are made from this.
 
-use super::Config;
 use super::value::{Value, Wrong, show_duration, show_size};
+use super::{Config, LogKind};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -80,6 +80,20 @@ macro_rules! number {
             show: |c| c.$($field).+.to_string(),
             set: |c, v| {
                 c.$($field).+ = v.number($least)?;
+                Ok(())
+            },
+        }
+    };
+}
+
+macro_rules! text {
+    ($name:literal, $($field:ident).+, $about:literal) => {
+        Key {
+            name: $name,
+            about: $about,
+            show: |c| quoted(&c.$($field).+),
+            set: |c, v| {
+                not_empty(v)?.clone_into(&mut c.$($field).+);
                 Ok(())
             },
         }
@@ -265,6 +279,56 @@ pub const KEYS: &[Key] = &[
         "gateway.clock_tolerance",
         gateway.times.clock_tolerance,
         "How far the clock may stand before the last stamp while the gateway is ready."
+    ),
+    Key {
+        name: "log.kind",
+        about: "Where the log is: embedded (in the data folder) or kafka.",
+        show: |c| {
+            quoted(&match c.log_kind {
+                LogKind::Embedded => "embedded",
+                LogKind::Kafka => "kafka",
+            })
+        },
+        set: |c, v| {
+            c.log_kind = match v.text()? {
+                "embedded" => LogKind::Embedded,
+                "kafka" => LogKind::Kafka,
+                text => return Err(format!("is `{text}`, it must be embedded or kafka")),
+            };
+            Ok(())
+        },
+    },
+    text!(
+        "log.brokers",
+        kafka.brokers,
+        "Kafka: addresses of some brokers, with commas between them."
+    ),
+    text!(
+        "log.topic",
+        kafka.topic,
+        "Kafka: the topic; made where it is missing, and refused where its settings would lose data."
+    ),
+    number!(
+        "log.replication",
+        kafka.replication,
+        1,
+        "Kafka: copies of each partition."
+    ),
+    number!(
+        "log.min_in_sync",
+        kafka.min_in_sync,
+        1,
+        "Kafka: copies that must be written before a device is told. Below 2 one broker's disk is all."
+    ),
+    text!(
+        "log.compression",
+        kafka.compression,
+        "Kafka: lz4, zstd, snappy, gzip or none."
+    ),
+    text!(
+        "log.group",
+        kafka.group,
+        "Kafka: the group whose offsets show how far the workers are."
     ),
     size!(
         "log.segment_size",

@@ -32,6 +32,9 @@ pub struct Config {
     /// Held devices that may be known at once.
     pub max_held: usize,
     pub log: waywarden_bus::Options,
+    /// Where the log is: in the data folder, or on Kafka.
+    pub log_kind: LogKind,
+    pub kafka: waywarden_bus::KafkaOptions,
     /// What the worker has taken stays in the log for this long: two intervals between backups.
     pub log_kept: Duration,
     pub store: waywarden_store::Options,
@@ -41,6 +44,13 @@ pub struct Config {
     pub telemetry: Telemetry,
     /// Where each key that is not left to its default was told: a line, a variable, a flag.
     told: BTreeMap<&'static str, String>,
+}
+
+/// Which log there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogKind {
+    Embedded,
+    Kafka,
 }
 
 /// How long rows are kept. Violations, their evidence, reviews and changes are never removed.
@@ -73,6 +83,11 @@ impl Default for Config {
             log: waywarden_bus::Options {
                 partitions: crate::store::PARTITIONS,
                 ..waywarden_bus::Options::default()
+            },
+            log_kind: LogKind::Embedded,
+            kafka: waywarden_bus::KafkaOptions {
+                partitions: crate::store::PARTITIONS,
+                ..waywarden_bus::KafkaOptions::default()
             },
             log_kept: 2 * DAY,
             store: waywarden_store::Options::default(),

@@ -2,7 +2,7 @@
 
 use super::leap::Found;
 use super::{Demo, PARTITIONS, auth_key};
-use crate::config::{Config, Retention};
+use crate::config::{Config, LogKind, Retention};
 use crate::fleet::{DAY_MS, fleet};
 use anyhow::{Context, Result, bail};
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use waywarden_bus::{EmbeddedLog, Log};
+use waywarden_bus::{EmbeddedLog, KafkaLog, Log};
 use waywarden_console::{Backlog, ConsoleHandle, LivePosition, ServiceStatus, StatusSource};
 use waywarden_gateway::{
     FreeSpace, GatewayConfig, GatewayHandle, Listener, Speaks, Surroundings, free_space_of,
@@ -40,7 +40,7 @@ const BETWEEN_PRUNES: Duration = Duration::from_millis(50);
 const LIVE_CAPACITY: usize = 4096;
 
 pub struct Roles {
-    log: Arc<EmbeddedLog>,
+    log: Arc<dyn Log>,
     gateway: GatewayHandle,
     console: ConsoleHandle,
     workers: Vec<JoinHandle<Result<(), WorkerError>>>,
@@ -58,15 +58,15 @@ impl Roles {
     /// Opens the data folder and starts everything on it.
     pub async fn start(config: Config, demo: &Demo<'_>) -> Result<Self> {
         let folder = DataFolder::open(&config.data)?;
-        let log = EmbeddedLog::open(&folder.path().join("log"), config.log.clone())?;
+        let log = open_log(&config, &folder).await?;
         let store = SqliteStore::open(&folder.store_file(), config.store.clone())?;
-        let (log, store) = (Arc::new(log), Arc::new(store));
+        let store = Arc::new(store);
         begin_with_example(&store, demo.example).await?;
         let registry = registry(&store).await?;
         let directory = RegistryDirectory::new(registry, config.unknown, config.max_held);
         let directory = Arc::new(directory);
         directory.set_now(crate::clock::now());
-        announce(&store, &log).await?;
+        announce(&store, log.as_ref()).await?;
         let last_received = ReadStore::status(store.as_ref()).await?.last_received;
         let found = Found::new(crate::clock::now(), last_received);
 
@@ -81,7 +81,7 @@ impl Roles {
         let workers = start_workers(&place, &config, &positions, &rest).await?;
         let free_space = free_space_of(folder.path());
         let with = Surroundings {
-            log: Arc::clone(&log) as Arc<dyn Log>,
+            log: Arc::clone(&log),
             directory: Arc::clone(&directory) as Arc<dyn waywarden_model::DeviceDirectory>,
             sessions: wire_sessions(),
             clock: Arc::new(crate::clock::now),
@@ -215,6 +215,17 @@ async fn first_end(workers: &mut Vec<JoinHandle<Result<(), WorkerError>>>) -> an
     }
 }
 
+/// The log that the configuration names.
+async fn open_log(config: &Config, folder: &DataFolder) -> Result<Arc<dyn Log>> {
+    Ok(match config.log_kind {
+        LogKind::Embedded => {
+            let path = folder.path().join("log");
+            Arc::new(EmbeddedLog::open(&path, config.log.clone())?)
+        }
+        LogKind::Kafka => Arc::new(KafkaLog::open(config.kafka.clone()).await?),
+    })
+}
+
 async fn begin_with_example(store: &SqliteStore, example: Option<&Path>) -> Result<()> {
     let Some(example) = example else {
         return Ok(());
@@ -240,7 +251,7 @@ async fn registry(store: &SqliteStore) -> Result<Arc<Registry>> {
 
 /// What the roles of one process share.
 struct Place {
-    log: Arc<EmbeddedLog>,
+    log: Arc<dyn Log>,
     store: Arc<SqliteStore>,
     directory: Arc<RegistryDirectory>,
 }
@@ -270,7 +281,7 @@ async fn start_workers(
         };
         let work = Work {
             partition,
-            log: Arc::clone(&place.log) as Arc<dyn Log>,
+            log: Arc::clone(&place.log),
             store: Arc::clone(&place.store) as Arc<dyn WorkerStore>,
             profiles: Arc::new(Profiles::vietnam()),
             options,
@@ -403,7 +414,7 @@ async fn care(place: Place, kept: Kept, found: Found, stop: CancellationToken) -
 }
 
 async fn tend(place: &Place, known: &mut u32, kept: Kept, now: Timestamp) -> Result<()> {
-    announce(&place.store, &place.log).await?;
+    announce(&place.store, place.log.as_ref()).await?;
     let head = place.store.registry_head().await?;
     if head != *known {
         place.directory.replace(registry(&place.store).await?);
@@ -444,7 +455,7 @@ async fn prune(store: &SqliteStore, kept: Retention, now: Timestamp, stop: &Canc
 }
 
 /// Announces queued registry versions, each partition's in their order.
-async fn announce(store: &SqliteStore, log: &EmbeddedLog) -> Result<()> {
+async fn announce(store: &SqliteStore, log: &dyn Log) -> Result<()> {
     loop {
         let queued = store.take_outbox(64).await?;
         if queued.is_empty() {
@@ -468,7 +479,7 @@ async fn announce(store: &SqliteStore, log: &EmbeddedLog) -> Result<()> {
 /// What the console shows of the other roles.
 struct Status {
     gateway: GatewayHandle,
-    log: Arc<EmbeddedLog>,
+    log: Arc<dyn Log>,
     free_space: FreeSpace,
     reserve: u64,
 }
@@ -477,7 +488,7 @@ impl StatusSource for Status {
     fn status(&self) -> ServiceStatus {
         let head = |partition| Backlog {
             partition,
-            head: self.log.end(partition),
+            head: self.log.seen_end(partition),
         };
         ServiceStatus {
             not_ready: self
