@@ -259,8 +259,7 @@ fn file_frames(conn: &Connection, entry: &Entry<'_>) -> Result<()> {
 }
 
 fn note_latest(conn: &Connection, entry: &Entry<'_>) -> Result<()> {
-    let shown =
-        |r: &&FiledRecord| r.record.position.is_some() && !matches!(r.verdict, Verdict::Invalid(_));
+    let shown = |r: &&FiledRecord| r.record.position.is_some() && r.verdict.shows_place();
     let all = entry.records.newer.iter().chain(&entry.records.older);
     let Some(last) = all
         .filter(shown)

@@ -11,7 +11,7 @@ use crate::rebuild::{Due, Mark, RebuildStore, Rebuilt, Replaced, StoredRecord};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row};
 use std::collections::BTreeSet;
-use waywarden_model::{LocalDay, SourceId, Subject, Timestamp, ViolationId};
+use waywarden_model::{LocalDay, SourceId, Subject, Timestamp, Verdict, ViolationId};
 
 /// Newest days whose states are kept beside those that begin a month: data that comes later than
 /// this is judged from the beginning of its month.
@@ -253,15 +253,20 @@ fn set_verdicts(conn: &Connection, source: i64, r: &Rebuilt) -> Result<()> {
     }
     conn.prepare_cached("DELETE FROM latest WHERE source = ?1")?
         .execute([source])?;
-    conn.prepare_cached(
+    let shown: Vec<String> = (0..=u8::MAX)
+        .filter(|code| Verdict::from_code(*code).is_some_and(Verdict::shows_place))
+        .map(|code| code.to_string())
+        .collect();
+    conn.prepare_cached(&format!(
         "INSERT INTO latest (source, time, hash, received, verdict, lat, lon, speed, course,
                              ignition, said, driver)
          SELECT source, time, hash, received, verdict, lat, lon, speed, course, ignition, said,
                 driver
          FROM positions
-         WHERE source = ?1 AND lat IS NOT NULL AND (verdict = 0 OR verdict >= 100)
+         WHERE source = ?1 AND lat IS NOT NULL AND verdict IN ({})
          ORDER BY time DESC, hash LIMIT 1",
-    )?
+        shown.join(", ")
+    ))?
     .execute([source])?;
     Ok(())
 }

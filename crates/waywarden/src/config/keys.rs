@@ -375,8 +375,9 @@ pub const KEYS: &[Key] = &[
     duration!(
         "store.positions_kept",
         retention.positions,
-        "Positions with their frames, driving periods, and what was set aside (TT 71/2024 asks for \
-         a year online). Violations and their evidence are never removed."
+        "Positions with their frames, driving periods, and what was set aside; what is older when it \
+         comes is set aside too. The default keeps them for ever; TT 71/2024 asks for a year online. \
+         Violations and their evidence are never removed."
     ),
     duration!(
         "store.reads_kept",

@@ -93,7 +93,8 @@ impl Default for Config {
             store: waywarden_store::Options::default(),
             worker: waywarden_worker::Options::default(),
             retention: Retention {
-                positions: 400 * DAY,
+                // Older data than anybody has is filed too: a device's memory, recorded frames.
+                positions: 36_500 * DAY,
                 reads: 1_095 * DAY,
             },
             console: ConsoleConfig::default(),
