@@ -93,6 +93,8 @@ launch() { # launch NAME: starts a node that has been formatted
         -cp "$place/kafka/*" kafka.Kafka "$place/run/$1.properties" \
         >>"$place/run/$1.log" 2>&1 </dev/null &
     echo $! >"$place/run/$1.pid"
+    # Its end, which may be a test's doing, is nothing for this shell to remark on.
+    disown
 }
 
 start_kafka() {
