@@ -1,12 +1,21 @@
 //! Tables, migrations and queries behind traits; the only crate that knows SQL.
 
 pub mod admin;
+#[cfg(test)]
+mod any;
 pub mod batch;
+mod episodes;
+mod evidence;
 pub mod facts;
+mod filed;
 pub mod folder;
+mod parts;
+mod pull;
 pub mod read;
 pub mod rebuild;
+mod rows;
 pub mod sqlite;
+mod stage;
 
 pub use admin::*;
 pub use batch::*;
