@@ -38,6 +38,15 @@ pub enum StoreError {
     Failed(String),
     #[error("what is filed cannot be read: {0}")]
     Corrupt(String),
+    /// Positions need it to be kept by chunks, unless the store is told to run without.
+    #[error("the database does not have the extension timescaledb")]
+    NoExtension,
+    /// Another tool does this for the database in use.
+    #[error("{what} is not for this program: use {instead}")]
+    Unsupported {
+        what: &'static str,
+        instead: &'static str,
+    },
 }
 
 impl StoreError {
@@ -66,6 +75,8 @@ impl StoreError {
             Self::StillOpen => "still_open",
             Self::Failed(_) => "failed",
             Self::Corrupt(_) => "corrupt",
+            Self::NoExtension => "no_extension",
+            Self::Unsupported { .. } => "unsupported",
         }
     }
 }

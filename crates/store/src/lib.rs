@@ -16,6 +16,7 @@ pub mod rebuild;
 mod rows;
 pub mod sqlite;
 mod stage;
+pub mod timescale;
 
 pub use admin::*;
 pub use batch::*;
@@ -24,3 +25,4 @@ pub use folder::{DataFolder, FolderError};
 pub use read::{ConsoleStore, ReadStore};
 pub use rebuild::{Due, Mark, RebuildStore, Rebuilt, Replaced, StoredRecord};
 pub use sqlite::{Options, SqliteStore, schema_of};
+pub use timescale::{TimescaleOptions, TimescaleStore, timescale_schema_of};
