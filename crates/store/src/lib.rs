@@ -2,6 +2,7 @@
 
 pub mod admin;
 #[cfg(test)]
+#[path = "../tests/suite/any.rs"]
 mod any;
 pub mod batch;
 mod episodes;

@@ -126,8 +126,8 @@ async fn is_hypertable(client: &ClientWrapper) -> Outcome<bool> {
     Ok(client.query_one(sql, &[]).await?.get(0))
 }
 
-/// Policies as they are wanted now; those from before are replaced.
-pub(super) fn policies(o: &Options) -> String {
+/// What a server is told whose licence offers policies: those wanted now, in place of those before.
+pub fn policies(o: &Options) -> String {
     let mut sql = String::from(
         "SELECT set_integer_now_func('positions', 'now_millis', replace_if_exists => true);
          SELECT remove_retention_policy('positions', if_exists => true);",

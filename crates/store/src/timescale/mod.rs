@@ -18,8 +18,6 @@ mod registry;
 mod session;
 mod subjects;
 mod tables;
-#[cfg(test)]
-mod tests;
 mod trouble;
 mod violations;
 mod work;
@@ -34,7 +32,7 @@ use async_trait::async_trait;
 use cells::Reader;
 use connect::Patience;
 use deadpool_postgres::Pool;
-pub use migrate::Licence;
+pub use migrate::{Licence, policies};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_postgres::types::ToSql;

@@ -7,7 +7,7 @@ use waywarden_model::{
     Alarms, Course, Details, DriverSaid, Position, Record, RecordKind, Speed, Timestamp,
 };
 
-pub(crate) fn any_record() -> impl Strategy<Value = Record> {
+pub fn any_record() -> impl Strategy<Value = Record> {
     let place = prop::option::of((-90.0..=90.0f64, -180.0..=180.0f64));
     let said = prop_oneof![
         Just(DriverSaid::NotSaid),
