@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use std::fmt;
 use waywarden_model::registry::Registers;
 use waywarden_model::{
-    DayRow, DriverDay, LocalDay, Period, Protocol, Record, SourceId, Subject, Timestamp, Verdict,
-    Violation, ViolationId,
+    DayRow, DriverDay, LocalDay, Period, Position as Place, Protocol, Record, SourceId, Subject,
+    Timestamp, Verdict, Violation, ViolationId,
 };
 
 /// Place in a partition of the log: the next offset to read.
@@ -38,9 +38,32 @@ pub enum StoreError {
     Failed(String),
     #[error("what is filed cannot be read: {0}")]
     Corrupt(String),
+    /// Positions need it to be kept by chunks, unless the store is told to run without.
+    #[error("the database does not have the extension timescaledb")]
+    NoExtension,
+    /// Another tool does this for the database in use.
+    #[error("{what} is not for this program: use {instead}")]
+    Unsupported {
+        what: &'static str,
+        instead: &'static str,
+    },
 }
 
 impl StoreError {
+    pub(crate) const fn superseded(claim: &Claim) -> Self {
+        Self::Superseded {
+            partition: claim.partition,
+        }
+    }
+
+    /// Nobody has claimed it yet.
+    pub(crate) fn no_partition(partition: u32) -> Self {
+        Self::NotFound {
+            what: "partition",
+            id: partition.to_string(),
+        }
+    }
+
     /// Bounded label for metrics.
     pub const fn label(&self) -> &'static str {
         match self {
@@ -52,6 +75,8 @@ impl StoreError {
             Self::StillOpen => "still_open",
             Self::Failed(_) => "failed",
             Self::Corrupt(_) => "corrupt",
+            Self::NoExtension => "no_extension",
+            Self::Unsupported { .. } => "unsupported",
         }
     }
 }
@@ -126,6 +151,19 @@ pub struct SourceRecords {
     pub older: Vec<FiledRecord>,
 }
 
+impl SourceRecords {
+    /// The last record that has a place and is not invalid; of one instant the smallest hash, as
+    /// databases order it.
+    pub(crate) fn last_shown(&self) -> Option<(&FiledRecord, Place)> {
+        self.newer
+            .iter()
+            .chain(&self.older)
+            .filter(|r| r.verdict.shows_place())
+            .filter_map(|r| r.record.position.map(|place| (r, place)))
+            .max_by_key(|(r, _)| (r.record.time, std::cmp::Reverse(r.hash.cast_signed())))
+    }
+}
+
 /// A record that is not filed among the positions: dated in the future at its receipt, or older
 /// than the retention.
 #[derive(Clone, PartialEq, Debug)]
@@ -158,6 +196,16 @@ pub struct PoisonMessage {
     pub offset: Position,
     pub why: String,
     pub payload: Vec<u8>,
+}
+
+/// Bytes kept of a message that could not be read.
+const POISON_BYTES: usize = 1 << 20;
+
+impl PoisonMessage {
+    /// What is kept of it.
+    pub(crate) fn kept(&self) -> &[u8] {
+        &self.payload[..self.payload.len().min(POISON_BYTES)]
+    }
 }
 
 /// What one transaction writes. Everything is absolute, so writing it again changes nothing.

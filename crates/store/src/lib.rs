@@ -1,12 +1,23 @@
 //! Tables, migrations and queries behind traits; the only crate that knows SQL.
 
 pub mod admin;
+#[cfg(test)]
+#[path = "../tests/suite/any.rs"]
+mod any;
 pub mod batch;
+mod episodes;
+mod evidence;
 pub mod facts;
+mod filed;
 pub mod folder;
+mod parts;
+mod pull;
 pub mod read;
 pub mod rebuild;
+mod rows;
 pub mod sqlite;
+mod stage;
+pub mod timescale;
 
 pub use admin::*;
 pub use batch::*;
@@ -15,3 +26,4 @@ pub use folder::{DataFolder, FolderError};
 pub use read::{ConsoleStore, ReadStore};
 pub use rebuild::{Due, Mark, RebuildStore, Rebuilt, Replaced, StoredRecord};
 pub use sqlite::{Options, SqliteStore, schema_of};
+pub use timescale::{TimescaleOptions, TimescaleStore, timescale_schema_of};

@@ -7,6 +7,10 @@ use waywarden_model::{
     DayRow, LocalDay, Period, Record, SourceId, Timestamp, Verdict, Violation, ViolationId,
 };
 
+/// Newest days whose states are kept beside those that begin a month: data that comes later than
+/// this is judged from the beginning of its month.
+pub(crate) const DAYS_KEPT: i32 = 40;
+
 /// A source that is to be judged again, since there is something new between two instants.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Mark {

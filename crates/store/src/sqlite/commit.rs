@@ -1,13 +1,12 @@
 //! One batch of a worker: guard, rows, marks, counters, in one savepoint.
 
+use super::rows::Binder;
 use super::writer::Session;
 use super::{positions, rebuild, states, violations};
 use crate::batch::{Batch, Claim, Committed, PoisonMessage, Position, Result, StoreError};
+use crate::rows::{put_day_row, put_period};
 use rusqlite::{Connection, OptionalExtension};
 use waywarden_model::{DayRow, Period, Timestamp};
-
-/// Bytes kept of a message that could not be read.
-const POISON_BYTES: usize = 1 << 20;
 
 pub(super) fn commit(
     session: &mut Session<'_>,
@@ -65,12 +64,11 @@ fn file_poison(
     now: Timestamp,
 ) -> Result<()> {
     for p in poison {
-        let kept = &p.payload[..p.payload.len().min(POISON_BYTES)];
         conn.prepare_cached(
             "INSERT INTO poison (\"partition\", \"offset\", at, why, payload)
              VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
         )?
-        .execute((partition, p.offset, now.millis(), &p.why, kept))?;
+        .execute((partition, p.offset, now.millis(), &p.why, p.kept()))?;
     }
     Ok(())
 }
@@ -84,35 +82,24 @@ pub(super) fn file_period(session: &mut Session<'_>, p: &Period) -> Result<()> {
         .prepare_cached("SELECT subject FROM periods WHERE source = ?1 AND start = ?2")?
         .query_row((source, p.start.millis()), |r| r.get(0))
         .optional()?;
-    let changed = conn
-        .prepare_cached(
-            "INSERT INTO periods (source, start, \"end\", open, vehicle, plate, driver, operator,
-                                  break_ms, distance, registry, subject)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
-             ON CONFLICT (source, start) DO UPDATE SET \"end\" = excluded.\"end\",
-                 open = excluded.open, vehicle = excluded.vehicle, plate = excluded.plate,
-                 driver = excluded.driver, operator = excluded.operator,
-                 break_ms = excluded.break_ms, distance = excluded.distance,
-                 registry = excluded.registry, subject = excluded.subject
-             WHERE (\"end\", open, vehicle, plate, driver, operator, break_ms, distance, registry)
-                 IS NOT (excluded.\"end\", excluded.open, excluded.vehicle, excluded.plate,
-                         excluded.driver, excluded.operator, excluded.break_ms,
-                         excluded.distance, excluded.registry)",
-        )?
-        .execute((
-            source,
-            p.start.millis(),
-            p.end.millis(),
-            p.open,
-            p.vehicle.as_ref().map(|v| v.as_str()),
-            p.plate.as_ref().map(|v| v.as_str()),
-            p.driver.as_ref().map(|v| v.as_str()),
-            p.operator.as_ref().map(|v| v.as_str()),
-            p.break_ms,
-            p.distance.decimetres(),
-            p.registry,
-            &subject,
-        ))?;
+    let mut stmt = conn.prepare_cached(
+        "INSERT INTO periods (source, start, \"end\", open, vehicle, plate, driver, operator,
+                              break_ms, distance, registry, subject)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+         ON CONFLICT (source, start) DO UPDATE SET \"end\" = excluded.\"end\",
+             open = excluded.open, vehicle = excluded.vehicle, plate = excluded.plate,
+             driver = excluded.driver, operator = excluded.operator,
+             break_ms = excluded.break_ms, distance = excluded.distance,
+             registry = excluded.registry, subject = excluded.subject
+         WHERE (\"end\", open, vehicle, plate, driver, operator, break_ms, distance, registry)
+             IS NOT (excluded.\"end\", excluded.open, excluded.vehicle, excluded.plate,
+                     excluded.driver, excluded.operator, excluded.break_ms,
+                     excluded.distance, excluded.registry)",
+    )?;
+    let mut b = Binder::new(&mut stmt);
+    b.put(source)?;
+    put_period(&mut b, p)?;
+    let changed = b.execute()?;
     if changed == 0 {
         return Ok(());
     }
@@ -127,27 +114,15 @@ pub(super) fn file_period(session: &mut Session<'_>, p: &Period) -> Result<()> {
 
 pub(super) fn file_day(session: &mut Session<'_>, d: &DayRow) -> Result<()> {
     let source = session.intern(&d.source)?;
-    session
-        .conn
-        .prepare_cached(
-            "INSERT OR REPLACE INTO day_rows (source, day, vehicle, plate, operator, records,
-                 valid, invalid, distance, stops, gaps, max_speed)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-        )?
-        .execute((
-            source,
-            d.day.0,
-            d.vehicle.as_ref().map(|v| v.as_str()),
-            d.plate.as_ref().map(|v| v.as_str()),
-            d.operator.as_ref().map(|v| v.as_str()),
-            d.records,
-            d.valid,
-            super::rows::to_json(&d.invalid)?,
-            d.distance.decimetres(),
-            d.stops,
-            d.gaps_over_60_s,
-            d.max_speed.centi(),
-        ))?;
+    let mut stmt = session.conn.prepare_cached(
+        "INSERT OR REPLACE INTO day_rows (source, day, vehicle, plate, operator, records,
+             valid, invalid, distance, stops, gaps, max_speed)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    )?;
+    let mut b = Binder::new(&mut stmt);
+    b.put(source)?;
+    put_day_row(&mut b, d)?;
+    b.execute()?;
     Ok(())
 }
 

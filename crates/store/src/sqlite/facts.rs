@@ -1,11 +1,12 @@
 //! Pages of facts for [`FactStore`].
 
 use super::SqliteStore;
-use super::rows::{self, DAY_ROW, DRIVER_DAY, PERIOD, VIOLATION};
+use super::rows::all;
 use crate::batch::Result;
 use crate::facts::{FactStore, Filed};
+use crate::filed::behind;
+use crate::rows::{self, Columns, DAY_ROW, DRIVER_DAY, PERIOD, VIOLATION};
 use async_trait::async_trait;
-use rusqlite::{Connection, Params, Row};
 use waywarden_model::{
     DayRow, DriverDay, DriverId, LocalDay, Period, SourceId, Timestamp, Violation, ViolationId,
 };
@@ -26,7 +27,7 @@ impl FactStore for SqliteStore {
              AND (start, id) > (?1, ?2) ORDER BY start, id LIMIT ?3"
         );
         let key = (start.millis(), id.bytes(), limit);
-        self.read(move |conn| page(conn, &sql, key, |r| rows::violation(r, 0)))
+        self.read(move |conn| all(conn, &sql, key, |r| rows::violation(r)))
             .await
     }
 
@@ -42,7 +43,7 @@ impl FactStore for SqliteStore {
             "SELECT {PERIOD} FROM sources s JOIN periods p ON p.source = s.id
              WHERE (s.name, p.start) > (?1, ?2) ORDER BY s.name, p.start LIMIT ?3"
         );
-        self.read(move |conn| page(conn, &sql, (source, start, limit), rows::period))
+        self.read(move |conn| all(conn, &sql, (source, start, limit), |r| rows::period(r)))
             .await
     }
 
@@ -56,7 +57,7 @@ impl FactStore for SqliteStore {
             "SELECT {DAY_ROW} FROM sources s JOIN day_rows d ON d.source = s.id
              WHERE (s.name, d.day) > (?1, ?2) ORDER BY s.name, d.day LIMIT ?3"
         );
-        self.read(move |conn| page(conn, &sql, (source, day, limit), rows::day_row))
+        self.read(move |conn| all(conn, &sql, (source, day, limit), |r| rows::day_row(r)))
             .await
     }
 
@@ -70,7 +71,7 @@ impl FactStore for SqliteStore {
             "SELECT {DRIVER_DAY} FROM driver_days
              WHERE (driver, day) > (?1, ?2) ORDER BY driver, day LIMIT ?3"
         );
-        self.read(move |conn| page(conn, &sql, (key.0, key.1, limit), rows::driver_day))
+        self.read(move |conn| all(conn, &sql, (key.0, key.1, limit), |r| rows::driver_day(r)))
             .await
     }
 
@@ -81,35 +82,16 @@ impl FactStore for SqliteStore {
         limit: usize,
     ) -> Result<Vec<Filed>> {
         let source = source.to_string();
-        let (time, hash) =
-            after.map_or((i64::MIN, i64::MIN), |(t, h)| (t.millis(), h.cast_signed()));
+        let (time, hash) = behind(after);
         let sql =
             "SELECT p.time, p.hash, p.verdict FROM sources s JOIN positions p ON p.source = s.id
              WHERE s.name = ?1 AND (p.time, p.hash) > (?2, ?3) ORDER BY p.time, p.hash LIMIT ?4";
-        let filed = |r: &Row<'_>| {
-            let hash = r.get::<_, i64>(1)?.cast_unsigned();
-            Ok((
-                Timestamp::from_millis(r.get(0)?),
-                hash,
-                rows::verdict(r.get(2)?)?,
-            ))
-        };
-        self.read(move |conn| page(conn, sql, (source, time, hash, limit), filed))
-            .await
+        self.read(move |conn| {
+            all(conn, sql, (source, time, hash, limit), |r| {
+                let (time, hash) = (r.time()?, r.number::<i64>()?.cast_unsigned());
+                Ok((time, hash, rows::verdict(r)?))
+            })
+        })
+        .await
     }
-}
-
-fn page<T>(
-    conn: &Connection,
-    sql: &str,
-    key: impl Params,
-    read: impl Fn(&Row<'_>) -> Result<T>,
-) -> Result<Vec<T>> {
-    let mut stmt = conn.prepare_cached(sql)?;
-    let mut rows = stmt.query(key)?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.push(read(row)?);
-    }
-    Ok(found)
 }

@@ -24,6 +24,8 @@ use crate::batch::{
     Batch, Claim, Committed, Counters, Position, Result, SavedState, StoreError, SubjectJudge,
     WorkerStore,
 };
+use crate::parts;
+use crate::stage::Stage;
 use async_trait::async_trait;
 use readers::Readers;
 use refinery::embed_migrations;
@@ -261,7 +263,7 @@ impl WorkerStore for SqliteStore {
         now: Timestamp,
         judge: Arc<dyn SubjectJudge>,
     ) -> Result<usize> {
-        let stage = subjects::Stage {
+        let stage = Stage {
             claim: claim.clone(),
             partitions,
             limit,
@@ -284,7 +286,7 @@ impl WorkerStore for SqliteStore {
 #[async_trait]
 impl AdminStore for SqliteStore {
     async fn save_registers(&self, change: RegisterChange) -> Result<u32> {
-        let parts = registry::encode(&change.registers)?;
+        let parts = parts::encode(&change.registers)?;
         self.write(move |s| registry::save(s.conn, &change, &parts))
             .await
     }

@@ -1,9 +1,10 @@
 //! Filing of records by their key: a fast way for what is newer, an anti-join for the rest.
 
-use super::rows::{Binder, RECORD, RECORD_COLUMNS, bind_record, said_columns};
+use super::rows::{Binder, RECORD_COLUMNS};
 use super::states::Concerned;
 use super::writer::Session;
 use crate::batch::{AsideRecord, Committed, FiledRecord, Result, SourceRecords, StoreError};
+use crate::rows::{RECORD, put_record, put_said};
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
 use std::fmt::Write;
 use waywarden_model::{Timestamp, Verdict};
@@ -106,11 +107,11 @@ fn file_newer(conn: &Connection, entries: &mut [Entry<'_>], done: &mut Committed
             done.filed += chunk.len() as u64;
             continue;
         }
-        // Against the caller's promise one of them is on file.
+        // Against the caller's promise one of them is on file, or stands in the batch before it.
+        let first = rows.len() - rest.len() - chunk.len();
         for (n, (i, row)) in chunk.iter().enumerate() {
-            let again = chunk[..n]
-                .iter()
-                .any(|(_, before)| before.key() == row.key());
+            let before = rows[..first + n].iter();
+            let again = before.rev().any(|(_, before)| before.key() == row.key());
             if !again && is_of_its_frame(conn, row)? {
                 new.push((*i, row.filed.frame));
                 done.filed += 1;
@@ -203,7 +204,7 @@ fn bind(b: &mut Binder<'_, '_>, row: &Row<'_>) -> rusqlite::Result<()> {
     b.put(row.filed.received.millis())?;
     b.put(row.filed.verdict.code())?;
     b.put(row.frame)?;
-    bind_record(b, &row.filed.record)
+    put_record(b, &row.filed.record)
 }
 
 /// True when the row is new; of copies the smaller time of receipt counts.
@@ -259,15 +260,7 @@ fn file_frames(conn: &Connection, entry: &Entry<'_>) -> Result<()> {
 }
 
 fn note_latest(conn: &Connection, entry: &Entry<'_>) -> Result<()> {
-    let shown = |r: &&FiledRecord| r.record.position.is_some() && r.verdict.shows_place();
-    let all = entry.records.newer.iter().chain(&entry.records.older);
-    let Some(last) = all
-        .filter(shown)
-        .max_by_key(|r| (r.record.time, std::cmp::Reverse(r.hash.cast_signed())))
-    else {
-        return Ok(());
-    };
-    let Some(place) = last.record.position else {
+    let Some((last, place)) = entry.records.last_shown() else {
         return Ok(());
     };
     let mut stmt = conn.prepare_cached(
@@ -281,21 +274,19 @@ fn note_latest(conn: &Connection, entry: &Entry<'_>) -> Result<()> {
              said = excluded.said, driver = excluded.driver
          WHERE excluded.time > time OR (excluded.time = time AND excluded.hash < hash)",
     )?;
-    let (said, driver) = said_columns(&last.record.driver);
-    stmt.execute((
-        entry.source,
-        last.record.time.millis(),
-        last.hash.cast_signed(),
-        last.received.millis(),
-        last.verdict.code(),
-        place.lat(),
-        place.lon(),
-        last.record.speed.map(|s| s.centi()),
-        last.record.course.map(|c| c.centi()),
-        last.record.ignition,
-        said,
-        driver,
-    ))?;
+    let mut b = Binder::new(&mut stmt);
+    b.put(entry.source)?;
+    b.put(last.record.time.millis())?;
+    b.put(last.hash.cast_signed())?;
+    b.put(last.received.millis())?;
+    b.put(last.verdict.code())?;
+    b.put(place.lat())?;
+    b.put(place.lon())?;
+    b.put(last.record.speed.map(|s| s.centi()))?;
+    b.put(last.record.course.map(|c| c.centi()))?;
+    b.put(last.record.ignition)?;
+    put_said(&mut b, &last.record.driver)?;
+    b.execute()?;
     Ok(())
 }
 
@@ -317,7 +308,7 @@ pub(super) fn file_aside(session: &mut Session<'_>, aside: &[AsideRecord]) -> Re
         b.put(a.hash.cast_signed())?;
         b.put(a.received.millis())?;
         b.put(a.reason.label())?;
-        bind_record(&mut b, &a.record)?;
+        put_record(&mut b, &a.record)?;
         b.execute()?;
     }
     Ok(())

@@ -1,21 +1,18 @@
 //! Late data in the file: what a rebuild reads, and the transaction that replaces.
 
-use super::evidence::counts_driving;
-use super::rows::{self, RECORD};
+use super::rows::all;
 use super::states::Concerned;
-use super::violations::Standing;
 use super::writer::Session;
 use super::{SqliteStore, commit, source_id, states, violations};
 use crate::batch::{Claim, DayState, Result};
-use crate::rebuild::{Due, Mark, RebuildStore, Rebuilt, Replaced, StoredRecord};
+use crate::episodes::{Standing, counts_driving, successor};
+use crate::filed::{STORED, behind as behind_key, limit as rows, stored};
+use crate::rebuild::{DAYS_KEPT, Due, Mark, RebuildStore, Rebuilt, Replaced, StoredRecord};
+use crate::rows::{RECORD, verdicts_shown};
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeSet;
-use waywarden_model::{LocalDay, SourceId, Subject, Timestamp, Verdict, ViolationId};
-
-/// Newest days whose states are kept beside those that begin a month: data that comes later than
-/// this is judged from the beginning of its month.
-const DAYS_KEPT: i32 = 40;
+use waywarden_model::{LocalDay, SourceId, Subject, Timestamp, ViolationId};
 
 #[async_trait]
 impl RebuildStore for SqliteStore {
@@ -77,29 +74,17 @@ impl RebuildStore for SqliteStore {
 }
 
 fn due_marks(conn: &Connection, partition: u32, due: Due, limit: usize) -> Result<Vec<Mark>> {
-    let mut stmt = conn.prepare_cached(
-        "SELECT s.name, m.\"from\", m.created, m.updated, m.upto
+    let sql = "SELECT s.name, m.\"from\", m.upto, m.created, m.updated
          FROM marks m JOIN sources s ON s.id = m.source
          WHERE m.\"partition\" = ?1 AND (m.updated < ?2 OR m.created < ?3)
-         ORDER BY m.created, s.name LIMIT ?4",
-    )?;
+         ORDER BY m.created, s.name LIMIT ?4";
     let key = (
         partition,
         due.updated_before.millis(),
         due.created_before.millis(),
-        i64::try_from(limit).unwrap_or(i64::MAX),
+        rows(limit),
     );
-    let time = |r: &Row<'_>, n| r.get(n).map(Timestamp::from_millis);
-    let marks = stmt.query_map(key, |r| {
-        Ok(Mark {
-            source: SourceId::new(r.get::<_, String>(0)?),
-            from: time(r, 1)?,
-            created: time(r, 2)?,
-            updated: time(r, 3)?,
-            upto: time(r, 4)?,
-        })
-    })?;
-    Ok(marks.collect::<rusqlite::Result<_>>()?)
+    all(conn, sql, key, |r| crate::filed::mark(r))
 }
 
 fn day_states(
@@ -112,17 +97,9 @@ fn day_states(
     let Some(id) = source_id(conn, source.as_str())? else {
         return Ok(Vec::new());
     };
-    let mut stmt = conn.prepare_cached(sql)?;
-    let states = stmt.query_map((id, day.0, engine), |r| {
-        Ok(DayState {
-            source: source.clone(),
-            day: LocalDay(r.get(0)?),
-            month: r.get(1)?,
-            engine,
-            bytes: r.get(2)?,
-        })
-    })?;
-    Ok(states.collect::<rusqlite::Result<_>>()?)
+    all(conn, sql, (id, day.0, engine), |r| {
+        crate::filed::day_state(r, source, engine)
+    })
 }
 
 fn stored_records(
@@ -134,24 +111,12 @@ fn stored_records(
     let Some(id) = source_id(conn, source.as_str())? else {
         return Ok(Vec::new());
     };
-    let (time, hash) = after.map_or((i64::MIN, i64::MIN), |(t, h)| (t.millis(), h.cast_signed()));
-    let mut stmt = conn.prepare_cached(&format!(
-        "SELECT time, hash, received, verdict, {RECORD} FROM positions
+    let (time, hash) = behind_key(after);
+    let sql = format!(
+        "SELECT {STORED}, {RECORD} FROM positions
          WHERE source = ?1 AND (time, hash) > (?2, ?3) ORDER BY time, hash LIMIT ?4"
-    ))?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut found = stmt.query((id, time, hash, limit))?;
-    let mut records = Vec::new();
-    while let Some(row) = found.next()? {
-        let time = Timestamp::from_millis(row.get(0)?);
-        records.push(StoredRecord {
-            record: rows::record(row, time, 4)?,
-            received: Timestamp::from_millis(row.get(2)?),
-            hash: row.get::<_, i64>(1)?.cast_unsigned(),
-            verdict: rows::verdict(row.get(3)?)?,
-        });
-    }
-    Ok(records)
+    );
+    all(conn, &sql, (id, time, hash, rows(limit)), |r| stored(r))
 }
 
 /// All behind an instant, of the sources that are on file.
@@ -253,10 +218,6 @@ fn set_verdicts(conn: &Connection, source: i64, r: &Rebuilt) -> Result<()> {
     }
     conn.prepare_cached("DELETE FROM latest WHERE source = ?1")?
         .execute([source])?;
-    let shown: Vec<String> = (0..=u8::MAX)
-        .filter(|code| Verdict::from_code(*code).is_some_and(Verdict::shows_place))
-        .map(|code| code.to_string())
-        .collect();
     conn.prepare_cached(&format!(
         "INSERT INTO latest (source, time, hash, received, verdict, lat, lon, speed, course,
                              ignition, said, driver)
@@ -265,7 +226,7 @@ fn set_verdicts(conn: &Connection, source: i64, r: &Rebuilt) -> Result<()> {
          FROM positions
          WHERE source = ?1 AND lat IS NOT NULL AND verdict IN ({})
          ORDER BY time DESC, hash LIMIT 1",
-        shown.join(", ")
+        verdicts_shown()
     ))?
     .execute([source])?;
     Ok(())
@@ -322,7 +283,7 @@ fn replace_violations(session: &mut Session<'_>, r: &Rebuilt, done: &mut Replace
     // Driving hours of a source without a driver have the same subject; their stage withdraws them.
     let gone = |o: &&Standing| !counts_driving(o.kind) && !ids.contains(&o.file.id);
     for old in on_file.iter().filter(gone) {
-        let successor = violations::successor(old, &stated);
+        let successor = successor(old, &stated);
         violations::withdraw(session.conn, old.file.id, successor, r.now)?;
         done.withdrawn += 1;
     }

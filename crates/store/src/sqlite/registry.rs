@@ -1,56 +1,13 @@
-//! Registry versions: a list of register contents by hash, so that a version writes what changed.
+//! Registry versions in the file, and the announcements that partitions have yet to be told.
 
+use super::rows::all;
 use crate::admin::{Announcement, RegisterChange};
 use crate::batch::{Result, StoreError};
+use crate::filed::limit as rows;
+use crate::parts::{self, Bodies, FORMAT, Part};
+use crate::rows::Columns;
 use rusqlite::Connection;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use sha2::{Digest, Sha256};
 use waywarden_model::registry::Registers;
-
-/// How bodies are encoded: 1 is postcard of the register's rows, compressed by zstd.
-const FORMAT: u32 = 1;
-const ZSTD_LEVEL: i32 = 3;
-/// A register's size when unpacked, at most.
-const REGISTER_BYTES: usize = 1 << 30;
-
-/// One register's content, packed.
-pub(super) struct Part {
-    kind: &'static str,
-    hash: [u8; 32],
-    body: Vec<u8>,
-}
-
-pub(super) fn encode(r: &Registers) -> Result<Vec<Part>> {
-    Ok(vec![
-        part("vehicles", &r.vehicles)?,
-        part("drivers", &r.drivers)?,
-        part("cards", &r.cards)?,
-        part("operators", &r.operators)?,
-        part("devices", &r.devices)?,
-        part("fittings", &r.fittings)?,
-        part("routes", &r.routes)?,
-        part("zones", &r.zones)?,
-        part("signs", &r.signs)?,
-    ])
-}
-
-fn part<T: Serialize>(kind: &'static str, rows: &[T]) -> Result<Part> {
-    let failed = |e: &dyn std::fmt::Display| StoreError::Failed(format!("register {kind}: {e}"));
-    let plain = postcard::to_stdvec(rows).map_err(|e| failed(&e))?;
-    if plain.len() > REGISTER_BYTES {
-        return Err(failed(&"too large"));
-    }
-    // The kind is hashed too: empty registers are not one blob.
-    let hash = Sha256::new()
-        .chain_update(kind.as_bytes())
-        .chain_update([0])
-        .chain_update(&plain)
-        .finalize()
-        .into();
-    let body = zstd::bulk::compress(&plain, ZSTD_LEVEL).map_err(|e| failed(&e))?;
-    Ok(Part { kind, hash, body })
-}
 
 pub(super) fn head(conn: &Connection) -> Result<u32> {
     Ok(conn.query_row(
@@ -120,53 +77,25 @@ pub(super) fn load(conn: &Connection, version: u32) -> Result<Registers> {
         |r| r.get(0),
     )?;
     if known == 0 {
-        return Err(StoreError::NotFound {
-            what: "registry version",
-            id: version.to_string(),
-        });
+        return Err(parts::unknown(version));
     }
-    Ok(Registers {
-        vehicles: rows_of(conn, version, "vehicles")?,
-        drivers: rows_of(conn, version, "drivers")?,
-        cards: rows_of(conn, version, "cards")?,
-        operators: rows_of(conn, version, "operators")?,
-        devices: rows_of(conn, version, "devices")?,
-        fittings: rows_of(conn, version, "fittings")?,
-        routes: rows_of(conn, version, "routes")?,
-        zones: rows_of(conn, version, "zones")?,
-        signs: rows_of(conn, version, "signs")?,
-    })
-}
-
-fn rows_of<T: DeserializeOwned>(conn: &Connection, version: u32, kind: &str) -> Result<Vec<T>> {
-    let (format, body): (u32, Vec<u8>) = conn
-        .prepare_cached(
-            "SELECT b.format, b.body FROM registry_parts p JOIN register_blobs b USING (hash)
-             WHERE p.version = ?1 AND p.kind = ?2",
-        )?
-        .query_row((version, kind), |r| Ok((r.get(0)?, r.get(1)?)))?;
-    let broken = |e: &dyn std::fmt::Display| StoreError::Corrupt(format!("register {kind}: {e}"));
-    if format != FORMAT {
-        return Err(broken(&format_args!("format {format}")));
-    }
-    let plain = zstd::stream::decode_all(body.as_slice()).map_err(|e| broken(&e))?;
-    postcard::from_bytes(&plain).map_err(|e| broken(&e))
+    let sql = "SELECT p.kind, b.format, b.body
+         FROM registry_parts p JOIN register_blobs b USING (hash) WHERE p.version = ?1";
+    let bodies = all(conn, sql, [version], |r| {
+        Ok((r.string()?, (r.number()?, r.blob()?)))
+    })?;
+    parts::decode(&bodies.into_iter().collect::<Bodies>())
 }
 
 pub(super) fn outbox(conn: &Connection, limit: usize) -> Result<Vec<Announcement>> {
-    let mut stmt = conn.prepare_cached(
-        "SELECT version, \"partition\" FROM registry_outbox
-         ORDER BY version, \"partition\" LIMIT ?1",
-    )?;
-    let found = stmt
-        .query_map([i64::try_from(limit).unwrap_or(i64::MAX)], |r| {
-            Ok(Announcement {
-                version: r.get(0)?,
-                partition: r.get(1)?,
-            })
-        })?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok(found)
+    let sql = "SELECT version, \"partition\" FROM registry_outbox
+         ORDER BY version, \"partition\" LIMIT ?1";
+    all(conn, sql, [rows(limit)], |r| {
+        Ok(Announcement {
+            version: r.number()?,
+            partition: r.number()?,
+        })
+    })
 }
 
 pub(super) fn ack(conn: &Connection, done: &[Announcement]) -> Result<()> {

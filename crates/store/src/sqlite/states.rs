@@ -1,7 +1,10 @@
 //! Partitions, their claims and guard, and the saved states of sources.
 
+use super::rows::all;
 use super::writer::Session;
 use crate::batch::{Claim, Committed, Counters, Position, Result, SavedState, StoreError};
+use crate::filed::{COUNTERS, counters as read_counters};
+use crate::rows::Columns;
 use rusqlite::{Connection, OptionalExtension};
 use waywarden_model::{SourceId, Timestamp};
 
@@ -50,7 +53,7 @@ pub(super) fn guard(
             on_file: position,
         });
     }
-    Err(superseded(claim))
+    Err(StoreError::superseded(claim))
 }
 
 /// The guard of work that leaves the position where it is.
@@ -59,13 +62,7 @@ pub(super) fn guard_epoch(conn: &Connection, claim: &Claim) -> Result<()> {
     if epoch == claim.epoch {
         Ok(())
     } else {
-        Err(superseded(claim))
-    }
-}
-
-fn superseded(claim: &Claim) -> StoreError {
-    StoreError::Superseded {
-        partition: claim.partition,
+        Err(StoreError::superseded(claim))
     }
 }
 
@@ -73,14 +70,7 @@ fn stand(conn: &Connection, partition: u32) -> Result<(u64, Position)> {
     conn.prepare_cached("SELECT epoch, position FROM partitions WHERE \"partition\" = ?1")?
         .query_row([partition], |r| Ok((r.get(0)?, r.get(1)?)))
         .optional()?
-        .ok_or_else(|| no_partition(partition))
-}
-
-fn no_partition(partition: u32) -> StoreError {
-    StoreError::NotFound {
-        what: "partition",
-        id: partition.to_string(),
-    }
+        .ok_or_else(|| StoreError::no_partition(partition))
 }
 
 pub(super) fn load(conn: &Connection, partition: u32) -> Result<(Position, Vec<SavedState>)> {
@@ -88,22 +78,18 @@ pub(super) fn load(conn: &Connection, partition: u32) -> Result<(Position, Vec<S
         .prepare_cached("SELECT checkpoint FROM partitions WHERE \"partition\" = ?1")?
         .query_row([partition], |r| r.get(0))
         .optional()?
-        .ok_or_else(|| no_partition(partition))?;
-    let mut stmt = conn.prepare_cached(
-        "SELECT s.name, t.position, t.engine, t.bytes
+        .ok_or_else(|| StoreError::no_partition(partition))?;
+    let sql = "SELECT s.name, t.position, t.engine, t.bytes
          FROM states t JOIN sources s ON s.id = t.source
-         WHERE t.\"partition\" = ?1 ORDER BY s.name",
-    )?;
-    let states = stmt
-        .query_map([partition], |r| {
-            Ok(SavedState {
-                source: SourceId::new(r.get::<_, String>(0)?),
-                position: r.get(1)?,
-                engine: r.get(2)?,
-                bytes: r.get(3)?,
-            })
-        })?
-        .collect::<rusqlite::Result<_>>()?;
+         WHERE t.\"partition\" = ?1 ORDER BY s.name";
+    let states = all(conn, sql, [partition], |r| {
+        Ok(SavedState {
+            source: SourceId::new(r.string()?),
+            position: r.number()?,
+            engine: r.number()?,
+            bytes: r.blob()?,
+        })
+    })?;
     Ok((checkpoint, states))
 }
 
@@ -203,20 +189,8 @@ pub(super) fn advance(conn: &Connection, a: &Advance<'_>) -> Result<()> {
 }
 
 pub(super) fn counters(conn: &Connection, partition: u32) -> Result<Counters> {
-    conn.prepare_cached(
-        "SELECT \"read\", filed, repeated, aside, refused, late
-         FROM partitions WHERE \"partition\" = ?1",
-    )?
-    .query_row([partition], |r| {
-        Ok(Counters {
-            read: r.get(0)?,
-            filed: r.get(1)?,
-            repeated: r.get(2)?,
-            aside: r.get(3)?,
-            refused: r.get(4)?,
-            late: r.get(5)?,
-        })
-    })
-    .optional()?
-    .ok_or_else(|| no_partition(partition))
+    let sql = format!("SELECT {COUNTERS} FROM partitions WHERE \"partition\" = ?1");
+    all(conn, &sql, [partition], |r| read_counters(r))?
+        .pop()
+        .ok_or_else(|| StoreError::no_partition(partition))
 }

@@ -1,29 +1,17 @@
 //! The subject stage: dirty subjects are judged again from their periods, and the difference filed.
 
-use super::evidence::counts_driving;
-use super::rows::{self, PERIOD};
+use super::rows::all;
 use super::states;
 use super::violations;
 use super::writer::Session;
-use crate::batch::{Claim, Judged, Result, StoreError, SubjectJudge};
+use crate::batch::{Judged, Result, SubjectJudge};
+use crate::episodes::{counts_driving, successor};
+use crate::rows::{self, PERIOD, corrupt};
+use crate::stage::{Stage, Window, days, settled};
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 use waywarden_model::hash::partition_of_subject;
-use waywarden_model::{
-    DriverDay, DriverId, Period, Subject, TimeZone, Timestamp, Violation, ViolationId,
-};
-
-/// Times that a judge may ask for an earlier window before it is given everything.
-const WIDENED: usize = 32;
-
-/// What a call of the stage covers.
-pub(super) struct Stage {
-    pub claim: Claim,
-    pub partitions: u32,
-    pub limit: usize,
-    pub now: Timestamp,
-    pub zone: TimeZone,
-}
+use waywarden_model::{DriverId, Period, Subject, TimeZone, Timestamp, ViolationId};
 
 /// Gives how many subjects were judged.
 pub(super) fn judge(
@@ -55,7 +43,7 @@ fn take(conn: &Connection, stage: &Stage) -> Result<Vec<(Subject, Timestamp)>> {
         && let Some(row) = rows.next()?
     {
         let key = row.get_ref(0)?.as_str().unwrap_or_default();
-        let subject = Subject::from_key(key).ok_or_else(|| rows::corrupt("subject"))?;
+        let subject = Subject::from_key(key).ok_or_else(|| corrupt("subject"))?;
         if partition_of_subject(&subject, stage.partitions) == stage.claim.partition {
             taken.push((subject, Timestamp::from_millis(row.get(1)?)));
         }
@@ -69,29 +57,26 @@ fn judge_one(
     from: Timestamp,
     judge: &dyn SubjectJudge,
 ) -> Result<Judged> {
-    let mut window = judge.window_start(from).min(from);
-    for _ in 0..WIDENED {
-        let judged = judge.judge(subject, window, &periods(conn, subject, window)?);
-        match judged.need_from {
-            Some(earlier) if earlier < window => window = earlier,
-            _ => return Ok(judged),
+    let mut window = Window::new(judge.window_start(from).min(from));
+    loop {
+        let judged = judge.judge(
+            subject,
+            window.start,
+            &periods(conn, subject, window.start)?,
+        );
+        if !window.widens(&judged) {
+            return Ok(judged);
         }
     }
-    let all = Timestamp::MIN;
-    Ok(judge.judge(subject, all, &periods(conn, subject, all)?))
 }
 
 fn periods(conn: &Connection, subject: &Subject, window: Timestamp) -> Result<Vec<Period>> {
-    let mut stmt = conn.prepare_cached(&format!(
+    let sql = format!(
         "SELECT {PERIOD} FROM periods p JOIN sources s ON s.id = p.source
          WHERE p.subject = ?1 AND p.start >= ?2 ORDER BY p.start, s.name"
-    ))?;
-    let mut rows = stmt.query((subject.key(), window.millis()))?;
-    let mut periods = Vec::new();
-    while let Some(row) = rows.next()? {
-        periods.push(rows::period(row)?);
-    }
-    Ok(periods)
+    );
+    let key = (subject.key(), window.millis());
+    all(conn, &sql, key, |r| rows::period(r))
 }
 
 /// The difference between what is judged and what is on file from `settled_from` on.
@@ -101,20 +86,7 @@ fn file(
     judged: &Judged,
     stage: &Stage,
 ) -> Result<()> {
-    let stated: Vec<&Violation> = judged
-        .violations
-        .iter()
-        .filter(|v| v.start >= judged.settled_from)
-        .collect();
-    if let Some(v) = stated
-        .iter()
-        .find(|v| v.subject != *subject || !counts_driving(v.kind))
-    {
-        return Err(StoreError::Failed(format!(
-            "the subject stage stated a violation of another owner ({})",
-            v.kind.name()
-        )));
-    }
+    let stated = settled(subject, judged)?;
     let mut ids: BTreeSet<ViolationId> = BTreeSet::new();
     for v in &stated {
         ids.insert(v.id());
@@ -122,7 +94,7 @@ fn file(
     }
     for old in violations::standing(session.conn, subject, judged.settled_from)? {
         if counts_driving(old.kind) && !ids.contains(&old.file.id) {
-            let successor = violations::successor(&old, &stated);
+            let successor = successor(&old, &stated);
             violations::withdraw(session.conn, old.file.id, successor, stage.now)?;
         }
     }
@@ -133,15 +105,14 @@ fn file(
 }
 
 fn file_days(conn: &Connection, driver: &DriverId, judged: &Judged, zone: &TimeZone) -> Result<()> {
-    let first = zone.day_of(judged.settled_from);
+    let (first, days) = days(driver, judged, zone);
     conn.prepare_cached("DELETE FROM driver_days WHERE driver = ?1 AND day >= ?2")?
         .execute((driver.as_str(), first.0))?;
     let mut insert = conn.prepare_cached(
         "INSERT INTO driver_days (driver, day, driving_ms, distance, periods)
          VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
-    let settled = |d: &&DriverDay| d.day >= first && d.driver == *driver;
-    for d in judged.driver_days.iter().filter(settled) {
+    for d in days {
         insert.execute((
             d.driver.as_str(),
             d.day.0,

@@ -2,70 +2,17 @@
 
 #![allow(clippy::unwrap_used)] // in a test what fails to unwrap has failed
 
-use super::rows::{self, Binder, RECORD, RECORD_COLUMNS, bind_record};
+use super::rows::{Binder, RECORD_COLUMNS, Reader};
 use super::{Options, SqliteStore, evidence};
+use crate::any::any_record;
 use crate::batch::{Batch, FiledFrame, FiledRecord, SourceRecords, StoreError, WorkerStore};
+use crate::rows::{self, RECORD, put_record};
 use proptest::prelude::*;
 use rusqlite::Connection;
 use waywarden_model::{
-    Alarms, Course, Details, DriverSaid, Figures, Kind, Position, ProfileId, Protocol, Record,
-    RecordKind, Span, Speed, Subject, Timestamp, Verdict, Violation,
+    Figures, Kind, Position, ProfileId, Protocol, Record, Span, Speed, Subject, Timestamp, Verdict,
+    Violation,
 };
-
-fn any_record() -> impl Strategy<Value = Record> {
-    let place = prop::option::of((-90.0..=90.0f64, -180.0..=180.0f64));
-    let said = prop_oneof![
-        Just(DriverSaid::NotSaid),
-        Just(DriverSaid::Nobody),
-        ".{0,12}".prop_map(|s| DriverSaid::Card(s.as_str().into())),
-        ".{0,12}".prop_map(|s| DriverSaid::Licence(s.as_str().into())),
-    ];
-    let first = (
-        any::<i64>(),
-        0..4u8,
-        place,
-        any::<bool>(),
-        any::<Option<i32>>(),
-    );
-    let motion = (
-        any::<Option<i32>>(),
-        any::<Option<u16>>(),
-        any::<Option<u8>>(),
-    );
-    let flags = any::<(Option<bool>, Option<bool>, Option<bool>, bool)>();
-    let last = (any::<Option<u64>>(), said, any::<u64>());
-    let details = (
-        any::<Option<u32>>(),
-        any::<Option<i32>>(),
-        any::<Option<u64>>(),
-        any::<Option<u32>>(),
-        prop::option::of(".{0,17}"),
-    );
-    (first, motion, flags, last, details).prop_map(|(a, m, f, l, d)| Record {
-        time: Timestamp::from_millis(a.0),
-        kind: RecordKind::from_u8(a.1).unwrap(),
-        position: a.2.and_then(|(lat, lon)| Position::new(lat, lon)),
-        valid: a.3,
-        altitude_dm: a.4,
-        speed: m.0.map(Speed::from_centi),
-        course: m.1.map(Course::from_centi),
-        satellites: m.2,
-        ignition: f.0,
-        motion: f.1,
-        door: f.2,
-        odometer_m: l.0,
-        driver: l.1,
-        alarms: Alarms::from_bits(l.2),
-        stored: f.3,
-        details: Details {
-            external_voltage_mv: d.0,
-            fuel_centi: d.1,
-            engine_ms: d.2,
-            event: d.3,
-            vin: d.4.map(Into::into),
-        },
-    })
-}
 
 fn table() -> Connection {
     let conn = Connection::open_in_memory().unwrap();
@@ -86,14 +33,15 @@ fn through_the_table(conn: &Connection, record: &Record) -> Record {
     for n in [1, record.time.millis(), 3, 4, 0, 6] {
         b.put(n).unwrap();
     }
-    bind_record(&mut b, record).unwrap();
+    put_record(&mut b, record).unwrap();
     b.execute().unwrap();
     let mut stmt = conn
         .prepare_cached(&format!("SELECT time, {RECORD} FROM positions"))
         .unwrap();
     let mut found = stmt.query([]).unwrap();
     let row = found.next().unwrap().unwrap();
-    rows::record(row, Timestamp::from_millis(row.get(0).unwrap()), 1).unwrap()
+    let time = Timestamp::from_millis(row.get(0).unwrap());
+    rows::record(&mut Reader::new(row, 1), time).unwrap()
 }
 
 proptest! {
@@ -188,13 +136,13 @@ async fn evidence_holds_records_and_frames_and_shows_tampering() {
     b.violations.push(episode());
     store.commit(&claim, 0, 1, b).await.unwrap();
     let id = episode().id();
-    let (revision, json) = store
+    let frozen = store
         .read(move |c| evidence::load(c, id))
         .await
         .unwrap()
         .unwrap();
-    let body: serde_json::Value = serde_json::from_str(&json).unwrap();
-    assert_eq!(revision, 1);
+    let body: serde_json::Value = serde_json::from_str(&frozen.body).unwrap();
+    assert_eq!(frozen.revision, 1);
     assert_eq!(body["records"].as_array().unwrap().len(), 11);
     assert_eq!(body["frames"][0]["raw_hex"], "7e017e");
     let filed = store
@@ -202,7 +150,7 @@ async fn evidence_holds_records_and_frames_and_shows_tampering() {
             let sql = format!("SELECT {} FROM violations", rows::VIOLATION);
             let mut stmt = c.prepare(&sql)?;
             let mut found = stmt.query([])?;
-            rows::violation(found.next()?.expect("one is on file"), 0)
+            rows::violation(&mut Reader::new(found.next()?.expect("one is on file"), 0))
         })
         .await
         .unwrap();

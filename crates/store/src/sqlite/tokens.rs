@@ -1,11 +1,12 @@
 //! Tokens, known by their hash only, and the record of who read what.
 
-use crate::admin::{ReadOfData, Role, Token, TokenHash};
+use super::rows::all;
+use crate::admin::{ReadOfData, Token, TokenHash};
 use crate::batch::{Result, StoreError};
-use rusqlite::{Connection, Row};
+use crate::filed::{TOKEN, limit as rows, token};
+use crate::rows::Columns;
+use rusqlite::Connection;
 use waywarden_model::Timestamp;
-
-const TOKEN: &str = "name, role, created, expires, withdrawn";
 
 pub(super) fn create(conn: &Connection, hash: &TokenHash, token: &Token) -> Result<()> {
     let in_force: u32 = conn.query_row(
@@ -33,13 +34,8 @@ pub(super) fn create(conn: &Connection, hash: &TokenHash, token: &Token) -> Resu
 }
 
 pub(super) fn list(conn: &Connection) -> Result<Vec<Token>> {
-    let mut stmt = conn.prepare_cached(&format!("SELECT {TOKEN} FROM tokens ORDER BY id"))?;
-    let mut rows = stmt.query([])?;
-    let mut tokens = Vec::new();
-    while let Some(row) = rows.next()? {
-        tokens.push(token(row)?);
-    }
-    Ok(tokens)
+    let sql = format!("SELECT {TOKEN} FROM tokens ORDER BY id");
+    all(conn, &sql, [], |r| token(r))
 }
 
 pub(super) fn withdraw(conn: &Connection, name: &str, now: Timestamp) -> Result<()> {
@@ -57,20 +53,8 @@ pub(super) fn withdraw(conn: &Connection, name: &str, now: Timestamp) -> Result<
 }
 
 pub(super) fn find(conn: &Connection, hash: &TokenHash) -> Result<Option<Token>> {
-    let mut stmt = conn.prepare_cached(&format!("SELECT {TOKEN} FROM tokens WHERE hash = ?1"))?;
-    let mut rows = stmt.query([hash])?;
-    rows.next()?.map(token).transpose()
-}
-
-fn token(row: &Row<'_>) -> Result<Token> {
-    let role: String = row.get(1)?;
-    Ok(Token {
-        name: row.get(0)?,
-        role: Role::from_name(&role).ok_or_else(|| super::rows::corrupt("role"))?,
-        created: Timestamp::from_millis(row.get(2)?),
-        expires: Timestamp::from_millis(row.get(3)?),
-        withdrawn: row.get::<_, Option<i64>>(4)?.map(Timestamp::from_millis),
-    })
+    let sql = format!("SELECT {TOKEN} FROM tokens WHERE hash = ?1");
+    Ok(all(conn, &sql, [hash], |r| token(r))?.pop())
 }
 
 pub(super) fn record_read(conn: &Connection, read: &ReadOfData) -> Result<()> {
@@ -88,19 +72,14 @@ pub(super) fn record_read(conn: &Connection, read: &ReadOfData) -> Result<()> {
 }
 
 pub(super) fn reads(conn: &Connection, limit: usize) -> Result<Vec<ReadOfData>> {
-    let mut stmt = conn.prepare_cached(
-        "SELECT at, token, what, object, purpose FROM reads ORDER BY seq DESC LIMIT ?1",
-    )?;
-    let found = stmt
-        .query_map([i64::try_from(limit).unwrap_or(i64::MAX)], |r| {
-            Ok(ReadOfData {
-                at: Timestamp::from_millis(r.get(0)?),
-                token: r.get(1)?,
-                what: r.get(2)?,
-                object: r.get(3)?,
-                purpose: r.get(4)?,
-            })
-        })?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok(found)
+    let sql = "SELECT at, token, what, object, purpose FROM reads ORDER BY seq DESC LIMIT ?1";
+    all(conn, sql, [rows(limit)], |r| {
+        Ok(ReadOfData {
+            at: r.time()?,
+            token: r.string()?,
+            what: r.string()?,
+            object: r.string()?,
+            purpose: r.string()?,
+        })
+    })
 }

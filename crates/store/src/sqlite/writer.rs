@@ -1,7 +1,7 @@
 //! The one thread that writes: what waits together is committed together.
 
-use super::evidence::ZSTD_LEVEL;
 use crate::batch::{Result, StoreError};
+use crate::evidence::ZSTD_LEVEL;
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::HashMap;
 use std::fmt;

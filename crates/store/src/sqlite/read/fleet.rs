@@ -1,9 +1,10 @@
 //! Last fixes, tracks, driving periods and the rows of days.
 
-use super::rows;
 use crate::batch::Result;
+use crate::filed::{LATEST, STORED, limit as rows};
 use crate::read::{DayFilter, FiledDay, FiledPosition, Latest, PositionPage};
-use crate::sqlite::rows::{self as filed, DAY_ROW, DRIVER_DAY, PERIOD, RECORD, Reader};
+use crate::rows::{self as facts, Columns, DAY_ROW, DRIVER_DAY, PERIOD, RECORD};
+use crate::sqlite::rows::all;
 use crate::sqlite::source_id;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
@@ -12,37 +13,15 @@ use waywarden_model::{
 };
 
 pub(super) fn latest(c: &Connection, limit: usize) -> Result<Vec<Latest>> {
-    let mut q = c.prepare_cached(
-        "SELECT s.name, l.time, l.received, l.verdict, l.lat, l.lon, l.speed, l.course, \
-             l.ignition, l.said, l.driver FROM latest l JOIN sources s ON s.id = l.source LIMIT ?",
-    )?;
-    let mut found = q.query([rows(limit)])?;
-    let mut out = Vec::new();
-    while let Some(row) = found.next()? {
-        let mut r = Reader::new(row, 0);
-        out.push(Latest {
-            source: SourceId::new(r.take::<String>()?),
-            time: r.time()?,
-            received: r.time()?,
-            verdict: filed::verdict(r.take()?)?,
-            lat: r.take()?,
-            lon: r.take()?,
-            speed_centi: r.take()?,
-            course_centi: r.take()?,
-            ignition: r.take()?,
-            said: filed::said(r.take()?, r.take::<Option<String>>()?.as_deref())?,
-        });
-    }
-    Ok(out)
+    let sql = format!("SELECT {LATEST} FROM latest l JOIN sources s ON s.id = l.source LIMIT ?");
+    all(c, &sql, [rows(limit)], |r| crate::filed::latest(r))
 }
 
 pub(super) fn sources(c: &Connection, after: Option<&str>, limit: usize) -> Result<Vec<SourceId>> {
-    let mut q =
-        c.prepare_cached("SELECT name FROM sources WHERE name > ? ORDER BY name LIMIT ?")?;
-    let found = q.query_map((after.unwrap_or(""), rows(limit)), |r| {
-        r.get::<_, String>(0)
-    })?;
-    found.map(|n| Ok(SourceId::new(n?))).collect()
+    let sql = "SELECT name FROM sources WHERE name > ? ORDER BY name LIMIT ?";
+    all(c, sql, (after.unwrap_or(""), rows(limit)), |r| {
+        Ok(SourceId::new(r.string()?))
+    })
 }
 
 pub(super) fn positions(c: &Connection, page: &PositionPage) -> Result<Vec<FiledPosition>> {
@@ -55,23 +34,11 @@ pub(super) fn positions(c: &Connection, page: &PositionPage) -> Result<Vec<Filed
     // The first page takes its first key too.
     let comparison = if page.after.is_some() { ">" } else { ">=" };
     let sql = format!(
-        "SELECT time, hash, received, verdict, {RECORD} FROM positions WHERE source = ? \
+        "SELECT {STORED}, {RECORD} FROM positions WHERE source = ? \
          AND (time, hash) {comparison} (?, ?) AND time < ? ORDER BY time, hash LIMIT ?"
     );
-    let mut q = c.prepare_cached(&sql)?;
-    let mut found = q.query((source, time, hash, page.to.millis(), rows(page.limit)))?;
-    let mut out = Vec::new();
-    while let Some(row) = found.next()? {
-        let time = Timestamp::from_millis(row.get(0)?);
-        out.push(FiledPosition {
-            source: page.source.clone(),
-            record: filed::record(row, time, 4)?,
-            received: Timestamp::from_millis(row.get(2)?),
-            hash: row.get::<_, i64>(1)?.cast_unsigned(),
-            verdict: filed::verdict(row.get(3)?)?,
-        });
-    }
-    Ok(out)
+    let key = (source, time, hash, page.to.millis(), rows(page.limit));
+    all(c, &sql, key, |r| crate::filed::position(r, &page.source))
 }
 
 pub(super) fn day_rows(
@@ -102,15 +69,11 @@ pub(super) fn day_rows(
         "SELECT {DAY_ROW} FROM day_rows d JOIN sources s ON s.id = d.source WHERE {clause} \
          ORDER BY d.day, s.name LIMIT ?"
     );
-    let mut q = c.prepare_cached(&sql)?;
-    let mut found = q.query(params_from_iter(values))?;
-    let mut out = Vec::new();
-    while let Some(row) = found.next()? {
-        let row = filed::day_row(row)?;
+    all(c, &sql, params_from_iter(values), |r| {
+        let row = facts::day_row(r)?;
         let driving_ms = driving_ms(c, zone, &row)?;
-        out.push(FiledDay { row, driving_ms });
-    }
-    Ok(out)
+        Ok(FiledDay { row, driving_ms })
+    })
 }
 
 fn driving_ms(c: &Connection, zone: &TimeZone, row: &DayRow) -> Result<i64> {
@@ -146,13 +109,7 @@ pub(super) fn driver_days(
         "SELECT {DRIVER_DAY} FROM driver_days WHERE {clause} \
          ORDER BY day, driver LIMIT ?"
     );
-    let mut q = c.prepare_cached(&sql)?;
-    let mut found = q.query(params_from_iter(values))?;
-    let mut out = Vec::new();
-    while let Some(row) = found.next()? {
-        out.push(filed::driver_day(row)?);
-    }
-    Ok(out)
+    all(c, &sql, params_from_iter(values), |r| facts::driver_day(r))
 }
 
 pub(super) fn periods(
@@ -162,14 +119,10 @@ pub(super) fn periods(
     to: Timestamp,
     limit: usize,
 ) -> Result<Vec<Period>> {
-    let mut q = c.prepare_cached(&format!(
+    let sql = format!(
         "SELECT {PERIOD} FROM periods p JOIN sources s ON s.id = p.source \
              WHERE p.vehicle = ? AND p.start <= ? AND p.\"end\" >= ? ORDER BY p.start LIMIT ?"
-    ))?;
-    let mut found = q.query((vehicle.as_str(), to.millis(), from.millis(), rows(limit)))?;
-    let mut out = Vec::new();
-    while let Some(row) = found.next()? {
-        out.push(filed::period(row)?);
-    }
-    Ok(out)
+    );
+    let key = (vehicle.as_str(), to.millis(), from.millis(), rows(limit));
+    all(c, &sql, key, |r| facts::period(r))
 }

@@ -15,15 +15,6 @@ use waywarden_model::{
     DriverDay, DriverId, LocalDay, Period, SourceId, Timestamp, VehicleId, ViolationId,
 };
 
-/// A limit as SQLite takes it.
-fn rows(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
-}
-
-fn count(n: i64) -> u64 {
-    u64::try_from(n).unwrap_or(0)
-}
-
 #[async_trait]
 impl ReadStore for SqliteStore {
     async fn violations(
@@ -42,7 +33,7 @@ impl ReadStore for SqliteStore {
     }
 
     async fn evidence(&self, id: ViolationId) -> Result<Option<FrozenEvidence>> {
-        self.read(move |c| review::evidence(c, id)).await
+        self.read(move |c| super::evidence::load(c, id)).await
     }
 
     async fn history(&self, id: ViolationId) -> Result<(Vec<Change>, Vec<Review>)> {

@@ -1,10 +1,10 @@
 //! Decisions on violations, their history and the frozen evidence.
 
-use super::changes::change;
 use crate::batch::{Result, StoreError};
-use crate::read::{Change, Decision, FrozenEvidence, Review};
-use crate::sqlite::evidence;
-use crate::sqlite::rows::{Reader, corrupt};
+use crate::filed::{CHANGE, REVIEW, change, review};
+use crate::read::{Change, ChangeKind, Decision, Review};
+use crate::sqlite::rows::all;
+use crate::sqlite::violations::note_change;
 use rusqlite::{Connection, OptionalExtension};
 use waywarden_model::{Timestamp, ViolationId};
 
@@ -56,55 +56,15 @@ pub(super) fn decide(
             at.millis(),
         ),
     )?;
-    c.execute(
-        "INSERT INTO changes (at, violation, revision, kind) VALUES (?, ?, ?, 'decided')",
-        (at.millis(), key.as_slice(), revision),
-    )?;
+    note_change(c, id, revision, ChangeKind::Decided, at)?;
     Ok(revision)
 }
 
 pub(super) fn history(c: &Connection, id: ViolationId) -> Result<(Vec<Change>, Vec<Review>)> {
     let key = id.bytes();
-    let mut q = c.prepare_cached(
-        "SELECT seq, at, violation, revision, kind FROM changes WHERE violation = ? \
-             ORDER BY seq LIMIT 1000",
-    )?;
-    let mut found = q.query([key.as_slice()])?;
-    let mut changes = Vec::new();
-    while let Some(row) = found.next()? {
-        changes.push(change(row, 0)?);
-    }
-    let mut q = c.prepare_cached(
-        "SELECT revision, decision, reason, token, at FROM reviews WHERE violation = ? \
-             ORDER BY id LIMIT 1000",
-    )?;
-    let mut found = q.query([key.as_slice()])?;
-    let mut reviews = Vec::new();
-    while let Some(row) = found.next()? {
-        let mut r = Reader::new(row, 0);
-        reviews.push(Review {
-            revision: r.take()?,
-            decision: Decision::from_name(&r.take::<String>()?)
-                .ok_or_else(|| corrupt("decision"))?,
-            reason: r.take()?,
-            by: r.take()?,
-            at: Timestamp::from_millis(r.take()?),
-        });
-    }
+    let sql = format!("SELECT {CHANGE} FROM changes c WHERE violation = ? ORDER BY seq LIMIT 1000");
+    let changes = all(c, &sql, [key.as_slice()], |r| change(r))?;
+    let sql = format!("SELECT {REVIEW} FROM reviews WHERE violation = ? ORDER BY id LIMIT 1000");
+    let reviews = all(c, &sql, [key.as_slice()], |r| review(r))?;
     Ok((changes, reviews))
-}
-
-pub(super) fn evidence(c: &Connection, id: ViolationId) -> Result<Option<FrozenEvidence>> {
-    let Some((revision, body)) = evidence::load(c, id)? else {
-        return Ok(None);
-    };
-    let (at, sha256): (i64, Vec<u8>) = c
-        .prepare_cached("SELECT at, sha256 FROM evidence WHERE violation = ? AND revision = ?")?
-        .query_row((id.bytes(), revision), |r| Ok((r.get(0)?, r.get(1)?)))?;
-    Ok(Some(FrozenEvidence {
-        revision,
-        at: Timestamp::from_millis(at),
-        sha256: sha256.try_into().map_err(|_| corrupt("evidence hash"))?,
-        body,
-    }))
 }

@@ -1,10 +1,16 @@
 //! What the store says about itself.
 
-use super::{count, rows};
-use crate::batch::{Counters, Result};
+use crate::batch::Result;
+use crate::filed::{COUNTERS, partition};
 use crate::read::{PartitionStatus, StoreStatus};
+use crate::sqlite::rows::all;
 use rusqlite::Connection;
 use waywarden_model::{Timestamp, Verdict};
+
+/// Rows are never counted below nothing.
+fn count(n: i64) -> u64 {
+    u64::try_from(n).unwrap_or(0)
+}
 
 pub(super) fn status(c: &Connection) -> Result<StoreStatus> {
     let number = |sql: &str| -> Result<i64> { Ok(c.query_row(sql, [], |r| r.get(0))?) };
@@ -33,26 +39,9 @@ pub(super) fn status(c: &Connection) -> Result<StoreStatus> {
 }
 
 fn partitions(c: &Connection) -> Result<Vec<PartitionStatus>> {
-    let mut q = c.prepare_cached(
-        "SELECT \"partition\", position, registry, \"read\", filed, repeated, aside, refused, \
-             late, updated FROM partitions ORDER BY 1 LIMIT ?",
-    )?;
-    let found = q.query_map([rows(4096)], |r| {
-        let n = |i: usize| r.get::<_, i64>(i).map(count);
-        Ok(PartitionStatus {
-            partition: r.get(0)?,
-            position: n(1)?,
-            registry: r.get(2)?,
-            counters: Counters {
-                read: n(3)?,
-                filed: n(4)?,
-                repeated: n(5)?,
-                aside: n(6)?,
-                refused: n(7)?,
-                late: n(8)?,
-            },
-            updated: r.get::<_, Option<i64>>(9)?.map(Timestamp::from_millis),
-        })
-    })?;
-    Ok(found.collect::<rusqlite::Result<_>>()?)
+    let sql = format!(
+        "SELECT \"partition\", position, registry, {COUNTERS}, updated FROM partitions
+         ORDER BY 1 LIMIT 4096"
+    );
+    all(c, &sql, [], |r| partition(r))
 }

@@ -1,27 +1,12 @@
 //! Violations by filter and key.
 
-use super::rows;
 use crate::batch::Result;
-use crate::read::{FiledViolation, Status, ViolationFilter, ViolationKey};
-use crate::sqlite::rows::{self as filed, Reader, VIOLATION, VIOLATION_COLUMNS, corrupt};
+use crate::filed::{limit as rows, violation, violation_columns};
+use crate::read::{FiledViolation, ViolationFilter, ViolationKey};
+use crate::sqlite::rows::all;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
-use waywarden_model::{Plate, Timestamp, ViolationId};
-
-/// How many [`columns`] there are: what a query adds stands behind them.
-pub(super) const WIDTH: usize = VIOLATION_COLUMNS + 6;
-
-/// Columns of [`read_row`], of a table that is called `v`.
-pub(super) fn columns() -> String {
-    let facts: Vec<String> = VIOLATION
-        .split(',')
-        .map(|c| format!("v.{}", c.trim()))
-        .collect();
-    format!(
-        "{}, v.id, v.status, v.evidence_changed, v.revision, v.replaced_by, v.updated",
-        facts.join(", ")
-    )
-}
+use rusqlite::{Connection, params_from_iter};
+use waywarden_model::{Plate, ViolationId};
 
 pub(super) fn list(
     c: &Connection,
@@ -39,23 +24,15 @@ pub(super) fn list(
     let sql = format!(
         "SELECT {} FROM violations v WHERE {clause} \
          ORDER BY v.start DESC, v.id DESC LIMIT ?",
-        columns()
+        violation_columns()
     );
-    let mut q = c.prepare_cached(&sql)?;
-    let mut found = q.query(params_from_iter(values))?;
-    let mut out = Vec::new();
-    while let Some(row) = found.next()? {
-        out.push(read_row(row)?);
-    }
-    Ok(out)
+    all(c, &sql, params_from_iter(values), |r| violation(r))
 }
 
 pub(super) fn one(c: &Connection, id: ViolationId) -> Result<Option<FiledViolation>> {
-    let sql = format!("SELECT {} FROM violations v WHERE v.id = ?", columns());
-    let mut q = c.prepare_cached(&sql)?;
-    q.query_row([id.bytes().as_slice()], |row| Ok(read_row(row)))
-        .optional()?
-        .transpose()
+    let columns = violation_columns();
+    let sql = format!("SELECT {columns} FROM violations v WHERE v.id = ?");
+    Ok(all(c, &sql, [id.bytes().as_slice()], |r| violation(r))?.pop())
 }
 
 /// The filter as SQL over `v`; always a valid expression.
@@ -89,29 +66,4 @@ pub(super) fn where_clause(f: &ViolationFilter) -> (String, Vec<Value>) {
         values.push(Plate::new(vehicle).as_str().to_owned().into());
     }
     (clause, values)
-}
-
-/// Reads [`columns`].
-pub(super) fn read_row(row: &Row<'_>) -> Result<FiledViolation> {
-    let violation = filed::violation(row, 0)?;
-    let mut r = Reader::new(row, VIOLATION_COLUMNS);
-    let id = violation_id(&r.take::<Vec<u8>>()?)?;
-    let status =
-        Status::from_name(&r.take::<String>()?).ok_or_else(|| corrupt("violation status"))?;
-    let (evidence_changed, revision) = (r.take()?, r.take()?);
-    let replaced: Option<Vec<u8>> = r.take()?;
-    Ok(FiledViolation {
-        id,
-        violation,
-        status,
-        evidence_changed,
-        revision,
-        replaced_by: replaced.as_deref().map(violation_id).transpose()?,
-        updated: Timestamp::from_millis(r.take()?),
-    })
-}
-
-pub(super) fn violation_id(bytes: &[u8]) -> Result<ViolationId> {
-    let bytes: [u8; 16] = bytes.try_into().map_err(|_| corrupt("violation id"))?;
-    Ok(ViolationId::from_bytes(bytes))
 }

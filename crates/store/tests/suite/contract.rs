@@ -1,131 +1,31 @@
-//! The contract of the store, written against its traits: every backend passes the same.
+//! What the worker and the administration rely on.
 
-// Helpers outside the tests' functions fail the test all the same.
-#![allow(clippy::unwrap_used)]
-
+use crate::fixture::{Fixture, SOURCE, at, batch, filed, overspeed, records};
 use std::sync::Arc;
-use waywarden_model::hash::{content_hash, partition_of_subject};
+use waywarden_model::hash::partition_of_subject;
 use waywarden_model::{
-    Distance, DriverDay, Figures, Kind, LocalDay, Period, Position, ProfileId, Protocol, Record,
-    Span, Speed, Subject, Timestamp, Verdict, Violation,
+    Distance, DriverDay, Kind, LocalDay, Period, Subject, Timestamp, Verdict, Violation,
 };
 use waywarden_store::{
-    AdminStore, Batch, Claim, Committed, FiledFrame, FiledRecord, Judged, Options, RegisterChange,
-    Role, SavedState, SourceRecords, SqliteStore, StoreError, SubjectJudge, Token, WorkerStore,
+    Claim, Judged, RegisterChange, Role, SavedState, StoreError, SubjectJudge, Token,
 };
 
-struct Fixture {
-    store: SqliteStore,
-    dir: tempfile::TempDir,
-}
-
-impl Fixture {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&dir.path().join("store.db"), Options::default()).unwrap();
-        Self { store, dir }
-    }
-
-    /// A figure from the file, by a connection of its own.
-    fn count(&self, sql: &str) -> i64 {
-        count(&self.dir.path().join("store.db"), sql)
-    }
-}
-
-fn count(path: &std::path::Path, sql: &str) -> i64 {
-    rusqlite::Connection::open(path)
-        .unwrap()
-        .query_row(sql, [], |r| r.get(0))
-        .unwrap()
-}
-
-fn at(second: i64) -> Timestamp {
-    Timestamp::from_secs(1_773_104_400 + second)
-}
-
-fn filed(second: i64, kmh: i32) -> FiledRecord {
-    let place = Position::new(20.95 + 0.0001 * second as f64, 107.07).unwrap();
-    let mut record = Record::fix(at(second), place);
-    record.speed = Some(Speed::from_kmh(kmh));
-    FiledRecord {
-        hash: content_hash(&record),
-        received: at(second + 1),
-        verdict: Verdict::Valid,
-        frame: 0,
-        record,
-    }
-}
-
-fn records(newer: Vec<FiledRecord>, older: Vec<FiledRecord>) -> SourceRecords {
-    let late = |mut r: FiledRecord| {
-        r.verdict = Verdict::Late;
-        r
-    };
-    let older = older.into_iter().map(late).collect();
-    SourceRecords {
-        source: "352093081429150".into(),
-        frames: vec![FiledFrame {
-            protocol: Protocol::Teltonika,
-            received: at(1),
-            raw: vec![0xCA, 0xFE],
-        }],
-        newer,
-        older,
-    }
-}
-
-fn batch(sources: Vec<SourceRecords>) -> Batch {
-    let read = sources
-        .iter()
-        .map(|s| s.newer.len() + s.older.len())
-        .sum::<usize>();
-    Batch {
-        records_read: read as u64,
-        sources,
-        log: "log-1".into(),
-        now: at(1000),
-        ..Batch::default()
-    }
-}
-
-fn overspeed(end: i64, open: bool) -> Violation {
-    let source: waywarden_model::SourceId = "352093081429150".into();
-    Violation {
-        kind: Kind::Overspeed,
-        rule: None,
-        subject: Subject::Source(source.clone()),
-        vehicle: None,
-        plate: None,
-        driver: None,
-        operator: None,
-        start: at(0),
-        end: at(end),
-        open,
-        band: None,
-        limit: Some(Speed::from_kmh(60)),
-        limit_source: None,
-        max_excess: None,
-        distance: None,
-        duration_ms: end * 1000,
-        limit_ms: None,
-        profile: ProfileId {
-            name: "vn".into(),
-            version: 1,
-        },
-        registry: 1,
-        figures: Figures::default(),
-        spans: vec![Span {
-            source,
-            from: at(0),
-            to: at(end),
-            every: true,
-        }],
-    }
-}
+both!(
+    repeats_are_one_row_and_two_records_of_an_instant_are_two,
+    a_newer_row_that_is_on_file_does_no_harm,
+    the_guard_refuses_replays_and_former_owners,
+    a_violation_opens_grows_closes_and_is_amended,
+    subjects_are_judged_and_the_difference_filed,
+    another_partitions_subjects_are_left,
+    states_and_checkpoint_come_back,
+    registers_write_what_changed_and_are_announced,
+    tokens_are_made_found_and_withdrawn,
+    what_is_no_longer_kept_goes_and_violations_stay,
+);
 
 fn period(start: i64, end: i64, driver: &str) -> Period {
     Period {
-        source: "352093081429150".into(),
+        source: SOURCE.into(),
         start: at(start),
         end: at(end),
         open: false,
@@ -191,9 +91,7 @@ async fn judge(f: &Fixture, claim: &Claim) -> usize {
         .unwrap()
 }
 
-#[tokio::test]
-async fn repeats_are_one_row_and_two_records_of_an_instant_are_two() {
-    let f = Fixture::new();
+async fn repeats_are_one_row_and_two_records_of_an_instant_are_two(f: Fixture) {
     let claim = f.store.claim(0, "w").await.unwrap();
     let first = batch(vec![records(vec![filed(0, 50), filed(10, 51)], vec![])]);
     let done = f.store.commit(&claim, 0, 1, first).await.unwrap();
@@ -203,17 +101,17 @@ async fn repeats_are_one_row_and_two_records_of_an_instant_are_two() {
         let done = f.store.commit(&claim, n, n + 1, again).await.unwrap();
         assert_eq!((done.filed, done.repeated), (0, 1));
     }
-    assert_eq!(f.count("SELECT count(*) FROM marks"), 0);
+    assert_eq!(f.count("SELECT count(*) FROM marks").await, 0);
     assert_eq!(
-        f.count("SELECT count(*) FROM frames"),
+        f.count("SELECT count(*) FROM frames").await,
         1,
         "repeats file no frame"
     );
     let other = batch(vec![records(vec![], vec![filed(0, 70)])]);
     let done = f.store.commit(&claim, 21, 22, other).await.unwrap();
     assert_eq!((done.filed, done.late), (1, 1));
-    assert_eq!(f.count("SELECT count(*) FROM positions"), 3);
-    let from = f.count("SELECT \"from\" FROM marks");
+    assert_eq!(f.count("SELECT count(*) FROM positions").await, 3);
+    let from = f.count("SELECT \"from\" FROM marks").await;
     assert_eq!(from, at(0).millis());
     // What is filed unjudged on purpose is late and marks nothing.
     let mut held = records(vec![], vec![filed(2, 70)]);
@@ -222,15 +120,13 @@ async fn repeats_are_one_row_and_two_records_of_an_instant_are_two() {
         .commit(&claim, 22, 23, batch(vec![held]))
         .await
         .unwrap();
-    assert_eq!(f.count("SELECT \"from\" FROM marks"), at(0).millis());
+    assert_eq!(f.count("SELECT \"from\" FROM marks").await, at(0).millis());
     let c = f.store.counters(0).await.unwrap();
     assert_eq!(c.read, c.filed + c.repeated + c.aside + c.refused);
     assert_eq!((c.filed, c.repeated, c.late), (4, 20, 2));
 }
 
-#[tokio::test]
-async fn a_newer_row_that_is_on_file_does_no_harm() {
-    let f = Fixture::new();
+async fn a_newer_row_that_is_on_file_does_no_harm(f: Fixture) {
     let claim = f.store.claim(0, "w").await.unwrap();
     let one = batch(vec![records(vec![filed(5, 50)], vec![])]);
     f.store.commit(&claim, 0, 1, one).await.unwrap();
@@ -240,12 +136,10 @@ async fn a_newer_row_that_is_on_file_does_no_harm() {
     )]);
     let done = f.store.commit(&claim, 1, 2, all).await.unwrap();
     assert_eq!((done.filed, done.repeated), (99, 1));
-    assert_eq!(f.count("SELECT count(*) FROM positions"), 100);
+    assert_eq!(f.count("SELECT count(*) FROM positions").await, 100);
 }
 
-#[tokio::test]
-async fn the_guard_refuses_replays_and_former_owners() {
-    let f = Fixture::new();
+async fn the_guard_refuses_replays_and_former_owners(f: Fixture) {
     let old = f.store.claim(3, "a").await.unwrap();
     let one = || batch(vec![records(vec![filed(0, 50)], vec![])]);
     f.store.commit(&old, 0, 1, one()).await.unwrap();
@@ -267,9 +161,7 @@ async fn the_guard_refuses_replays_and_former_owners() {
     assert_eq!(f.store.counters(3).await.unwrap().read, 1);
 }
 
-#[tokio::test]
-async fn a_violation_opens_grows_closes_and_is_amended() {
-    let f = Fixture::new();
+async fn a_violation_opens_grows_closes_and_is_amended(f: Fixture) {
     let claim = f.store.claim(0, "w").await.unwrap();
     let steps = [
         (overspeed(10, true), 1, 1, 0),
@@ -285,18 +177,24 @@ async fn a_violation_opens_grows_closes_and_is_amended() {
         b.violations.push(violation);
         f.store.commit(&claim, n, n + 1, b).await.unwrap();
         assert_eq!(
-            f.count("SELECT revision FROM violations"),
+            f.count("SELECT revision FROM violations").await,
             revision,
             "step {n}"
         );
-        assert_eq!(f.count("SELECT count(*) FROM changes"), changes, "step {n}");
-        assert_eq!(f.count("SELECT count(*) FROM evidence"), frozen, "step {n}");
+        assert_eq!(
+            f.count("SELECT count(*) FROM changes").await,
+            changes,
+            "step {n}"
+        );
+        assert_eq!(
+            f.count("SELECT count(*) FROM evidence").await,
+            frozen,
+            "step {n}"
+        );
     }
 }
 
-#[tokio::test]
-async fn subjects_are_judged_and_the_difference_filed() {
-    let f = Fixture::new();
+async fn subjects_are_judged_and_the_difference_filed(f: Fixture) {
     let claim = f.store.claim(0, "w").await.unwrap();
     let mut b = batch(vec![]);
     b.periods = vec![period(0, 600, "L1"), period(1000, 1600, "L1")];
@@ -304,7 +202,7 @@ async fn subjects_are_judged_and_the_difference_filed() {
     assert_eq!(judge(&f, &claim).await, 1);
     assert_eq!(judge(&f, &claim).await, 0, "marks are deleted");
     let standing = "SELECT count(*) FROM violations WHERE status = 'new' AND subject = 'driver:";
-    assert_eq!(f.count(&format!("{standing}L1'")), 2);
+    assert_eq!(f.count(&format!("{standing}L1'")).await, 2);
     // The same periods again mark nobody.
     f.store.commit(&claim, 1, 2, b.clone()).await.unwrap();
     assert_eq!(judge(&f, &claim).await, 0);
@@ -312,21 +210,20 @@ async fn subjects_are_judged_and_the_difference_filed() {
     b.periods = vec![period(1000, 1600, "L2")];
     f.store.commit(&claim, 2, 3, b).await.unwrap();
     assert_eq!(judge(&f, &claim).await, 2);
-    assert_eq!(f.count(&format!("{standing}L1'")), 1);
-    assert_eq!(f.count(&format!("{standing}L2'")), 1);
+    assert_eq!(f.count(&format!("{standing}L1'")).await, 1);
+    assert_eq!(f.count(&format!("{standing}L2'")).await, 1);
     assert_eq!(
-        f.count("SELECT count(*) FROM changes WHERE kind = 'withdrawn'"),
+        f.count("SELECT count(*) FROM changes WHERE kind = 'withdrawn'")
+            .await,
         1
     );
     assert_eq!(
-        f.count("SELECT sum(driving_ms) FROM driver_days"),
+        f.count("SELECT sum(driving_ms) FROM driver_days").await,
         1_200_000
     );
 }
 
-#[tokio::test]
-async fn another_partitions_subjects_are_left() {
-    let f = Fixture::new();
+async fn another_partitions_subjects_are_left(f: Fixture) {
     let mine = Subject::Driver("L1".into());
     let owner = partition_of_subject(&mine, 2);
     let other = f.store.claim(1 - owner, "w").await.unwrap();
@@ -344,12 +241,10 @@ async fn another_partitions_subjects_are_left() {
     assert_eq!(n.unwrap(), 1);
 }
 
-#[tokio::test]
-async fn states_and_checkpoint_come_back() {
-    let f = Fixture::new();
+async fn states_and_checkpoint_come_back(f: Fixture) {
     let claim = f.store.claim(0, "w").await.unwrap();
     let state = SavedState {
-        source: "352093081429150".into(),
+        source: SOURCE.into(),
         position: 7,
         engine: 1,
         bytes: vec![1, 2, 3],
@@ -361,9 +256,7 @@ async fn states_and_checkpoint_come_back() {
     assert_eq!(f.store.load_states(0).await.unwrap(), (7, vec![state]));
 }
 
-#[tokio::test]
-async fn registers_write_what_changed_and_are_announced() {
-    let f = Fixture::new();
+async fn registers_write_what_changed_and_are_announced(f: Fixture) {
     let mut change = RegisterChange {
         expected_head: 0,
         registers: waywarden_model::registry::Registers::default(),
@@ -392,7 +285,7 @@ async fn registers_write_what_changed_and_are_announced() {
     assert_eq!(f.store.save_registers(change.clone()).await.unwrap(), 1);
     change.registers.operators[0].name = "Operator 02".into();
     assert_eq!(f.store.save_registers(change.clone()).await.unwrap(), 2);
-    assert_eq!(f.count("SELECT count(*) FROM register_blobs"), 10);
+    assert_eq!(f.count("SELECT count(*) FROM register_blobs").await, 10);
     assert_eq!(f.store.registers(2).await.unwrap(), change.registers);
     assert!(matches!(
         f.store.registers(3).await,
@@ -404,9 +297,7 @@ async fn registers_write_what_changed_and_are_announced() {
     assert_eq!(f.store.take_outbox(10).await.unwrap(), out[3..]);
 }
 
-#[tokio::test]
-async fn tokens_are_made_found_and_withdrawn() {
-    let f = Fixture::new();
+async fn tokens_are_made_found_and_withdrawn(f: Fixture) {
     let token = Token {
         name: "night desk".into(),
         role: Role::Operator,
@@ -427,54 +318,7 @@ async fn tokens_are_made_found_and_withdrawn() {
     assert!(f.store.withdraw_token("night desk", at(5)).await.is_err());
 }
 
-#[tokio::test]
-async fn a_backup_while_writing_is_of_one_instant() {
-    let f = Fixture::new();
-    let claim = f.store.claim(0, "w").await.unwrap();
-    let store = f.store.clone();
-    let writing = tokio::spawn(async move {
-        let mut done = Committed::default();
-        for n in 0..200 {
-            let b = batch(vec![records(vec![filed(n, 50)], vec![])]);
-            let n = n.unsigned_abs();
-            done.filed += store.commit(&claim, n, n + 1, b).await.unwrap().filed;
-        }
-        done
-    });
-    let to = f.dir.path().join("backup");
-    let file = f.store.backup(&to).await.unwrap();
-    assert_eq!(writing.await.unwrap().filed, 200);
-    let restored = SqliteStore::open(&file, Options::default()).unwrap();
-    let counted = restored.counters(0).await.unwrap().filed;
-    drop(restored);
-    assert_eq!(
-        u64::try_from(count(&file, "SELECT count(*) FROM positions")).unwrap(),
-        counted
-    );
-    assert!(
-        f.store.backup(f.dir.path()).await.is_err(),
-        "not onto itself"
-    );
-}
-
-#[tokio::test]
-async fn a_newer_schema_is_refused() {
-    let f = Fixture::new();
-    let path = f.store.path().to_owned();
-    drop(f.store);
-    rusqlite::Connection::open(&path)
-        .unwrap()
-        .pragma_update(None, "user_version", 99)
-        .unwrap();
-    assert!(matches!(
-        SqliteStore::open(&path, Options::default()),
-        Err(StoreError::Newer { found: 99, .. })
-    ));
-}
-
-#[tokio::test]
-async fn what_is_no_longer_kept_goes_and_violations_stay() {
-    let f = Fixture::new();
+async fn what_is_no_longer_kept_goes_and_violations_stay(f: Fixture) {
     let claim = f.store.claim(0, "w").await.unwrap();
     let day = 86_400;
     let mut old = batch(vec![records(
@@ -486,7 +330,7 @@ async fn what_is_no_longer_kept_goes_and_violations_stay() {
     let mut new = batch(vec![records(vec![filed(3 * day, 50)], vec![])]);
     new.sources[0].frames[0].received = at(3 * day);
     f.store.commit(&claim, 1, 2, new).await.unwrap();
-    let zone = f.store.zone().clone();
+    let zone = f.zone.clone();
     let today = zone.day_of(at(2 * day));
     let older = waywarden_store::Older {
         positions: zone.start_of(today),
@@ -498,8 +342,8 @@ async fn what_is_no_longer_kept_goes_and_violations_stay() {
         steps += 1;
     }
     assert!(steps > 1, "removed a little at a time");
-    assert_eq!(f.count("SELECT count(*) FROM positions"), 1);
-    assert_eq!(f.count("SELECT count(*) FROM frames"), 1);
-    assert_eq!(f.count("SELECT count(*) FROM violations"), 1);
-    assert_eq!(f.count("SELECT count(*) FROM evidence"), 1);
+    assert_eq!(f.count("SELECT count(*) FROM positions").await, 1);
+    assert_eq!(f.count("SELECT count(*) FROM frames").await, 1);
+    assert_eq!(f.count("SELECT count(*) FROM violations").await, 1);
+    assert_eq!(f.count("SELECT count(*) FROM evidence").await, 1);
 }

@@ -1,0 +1,75 @@
+//! The subject stage without a database: what a call covers, how a judge's window widens, and what
+//! of its judgement is filed.
+
+use crate::batch::{Claim, Judged, Result, StoreError};
+use crate::episodes::counts_driving;
+use waywarden_model::{DriverDay, DriverId, LocalDay, Subject, TimeZone, Timestamp, Violation};
+
+/// Times that a judge may ask for an earlier window before it is given everything.
+const WIDENED: usize = 32;
+
+/// What a call of the stage covers.
+#[derive(Clone, Debug)]
+pub(crate) struct Stage {
+    pub claim: Claim,
+    pub partitions: u32,
+    pub limit: usize,
+    pub now: Timestamp,
+    pub zone: TimeZone,
+}
+
+/// The window of periods that a judge is shown.
+pub(crate) struct Window {
+    pub start: Timestamp,
+    tries: usize,
+}
+
+impl Window {
+    pub fn new(start: Timestamp) -> Self {
+        Self { start, tries: 0 }
+    }
+
+    /// Whether the judge must be asked again, with what it wants to see before.
+    pub fn widens(&mut self, judged: &Judged) -> bool {
+        match judged.need_from {
+            Some(earlier) if earlier < self.start && self.tries <= WIDENED => {
+                self.tries += 1;
+                let all = self.tries > WIDENED;
+                self.start = if all { Timestamp::MIN } else { earlier };
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+/// What is complete from `settled_from` on.
+///
+/// # Errors
+/// The judge stated something that is not the subject's.
+pub(crate) fn settled<'a>(subject: &Subject, judged: &'a Judged) -> Result<Vec<&'a Violation>> {
+    let stated: Vec<&Violation> = judged
+        .violations
+        .iter()
+        .filter(|v| v.start >= judged.settled_from)
+        .collect();
+    let foreign = |v: &&&Violation| v.subject != *subject || !counts_driving(v.kind);
+    match stated.iter().find(foreign) {
+        Some(v) => Err(StoreError::Failed(format!(
+            "the subject stage stated a violation of another owner ({})",
+            v.kind.name()
+        ))),
+        None => Ok(stated),
+    }
+}
+
+/// A driver's days from the first settled one on, and that day.
+pub(crate) fn days<'a>(
+    driver: &DriverId,
+    judged: &'a Judged,
+    zone: &TimeZone,
+) -> (LocalDay, Vec<&'a DriverDay>) {
+    let first = zone.day_of(judged.settled_from);
+    let settled = |d: &&DriverDay| d.day >= first && d.driver == *driver;
+    (first, judged.driver_days.iter().filter(settled).collect())
+}

@@ -1,0 +1,123 @@
+//! One batch of a worker: guard, rows, marks, counters, in one transaction.
+
+use super::session::Job;
+use super::trouble::Outcome;
+use super::violations::Upserts;
+use super::work::Work;
+use super::{positions, rebuild, tables, violations};
+use crate::batch::{Batch, Claim, Committed, Position, StoreError};
+use async_trait::async_trait;
+use waywarden_model::SourceId;
+
+pub(super) struct Filing {
+    pub partition: u32,
+    pub expected: Position,
+    pub next: Position,
+    pub batch: Batch,
+}
+
+#[async_trait]
+impl Job for Filing {
+    type Done = Committed;
+
+    async fn guard(&self, work: &Work<'_>, claim: &Claim) -> Outcome<()> {
+        let key = i64::from(claim.partition);
+        let (epoch, expected) = (claim.epoch.cast_signed(), self.expected.cast_signed());
+        let moved = work
+            .execute(
+                "UPDATE partitions SET position = $4
+                 WHERE \"partition\" = $1 AND epoch = $2 AND position = $3",
+                &[&key, &epoch, &expected, &self.next.cast_signed()],
+            )
+            .await?;
+        if moved == 1 {
+            return Ok(());
+        }
+        let sql = "SELECT epoch, position FROM partitions WHERE \"partition\" = $1";
+        let row = work.opt(sql, &[&key]).await?;
+        let row = row.ok_or_else(|| StoreError::no_partition(claim.partition))?;
+        if row.get::<_, i64>(0) != epoch {
+            return Err(StoreError::superseded(claim).into());
+        }
+        Err(StoreError::PositionMoved {
+            partition: claim.partition,
+            expected: self.expected,
+            on_file: row.get::<_, i64>(1).cast_unsigned(),
+        }
+        .into())
+    }
+
+    async fn run(&self, work: &mut Work<'_>) -> Outcome<Committed> {
+        let b = &self.batch;
+        work.ensure_sources(self.sources()).await?;
+        let mut done = Committed {
+            aside: b.aside.len() as u64,
+            ..Committed::default()
+        };
+        let mut concerned = positions::file(work, &b.sources, &mut done).await?;
+        concerned.extend(rebuild::known(work, &b.marks).await?);
+        tables::mark(work, self.partition, &concerned, b.now).await?;
+        tables::save_days(work, &b.day_states).await?;
+        tables::file_aside(work, &b.aside).await?;
+        tables::file_poison(work, self.partition, &b.poison, b.now).await?;
+        tables::file_periods(work, &b.periods).await?;
+        // Behind the records and periods, since evidence is copied from them.
+        let mut upserts = Upserts::default();
+        let stated: Vec<_> = b.violations.iter().collect();
+        violations::upsert(work, &mut upserts, &stated, b.now).await?;
+        tables::file_days(work, &b.day_rows).await?;
+        tables::save_states(work, self.partition, &b.states, b.checkpoint).await?;
+        tables::file_ticks(work, &b.ticks).await?;
+        self.advance(work, &done).await?;
+        Ok(done)
+    }
+
+    /// A batch that leaves the position where it is cannot be told from none; it is sent again.
+    fn moves_to(&self) -> Option<Position> {
+        (self.next != self.expected).then_some(self.next)
+    }
+}
+
+impl Filing {
+    /// All that the batch gives rows of. Marks are left out: nobody may have heard of theirs.
+    fn sources(&self) -> impl Iterator<Item = &SourceId> {
+        let b = &self.batch;
+        let records = b.sources.iter().map(|s| &s.source);
+        let others = b.aside.iter().map(|a| &a.source);
+        let summaries = b.day_rows.iter().map(|d| &d.source);
+        let states = b.states.iter().map(|s| &s.source);
+        let days = b.day_states.iter().map(|s| &s.source);
+        let periods = b.periods.iter().map(|p| &p.source);
+        records
+            .chain(others)
+            .chain(summaries)
+            .chain(states)
+            .chain(days)
+            .chain(periods)
+    }
+
+    /// Counters move with the position, in its transaction.
+    async fn advance(&self, work: &Work<'_>, done: &Committed) -> Outcome<()> {
+        let b = &self.batch;
+        work.execute(
+            "UPDATE partitions SET \"read\" = \"read\" + $2, filed = filed + $3,
+                 repeated = repeated + $4, aside = aside + $5, refused = refused + $6,
+                 late = late + $7, registry = $8, log = $9, updated = $10
+             WHERE \"partition\" = $1",
+            &[
+                &i64::from(self.partition),
+                &b.records_read.cast_signed(),
+                &done.filed.cast_signed(),
+                &done.repeated.cast_signed(),
+                &done.aside.cast_signed(),
+                &b.records_refused.cast_signed(),
+                &done.late.cast_signed(),
+                &i64::from(b.registry),
+                &super::cells::written(&b.log),
+                &b.now.millis(),
+            ],
+        )
+        .await?;
+        Ok(())
+    }
+}

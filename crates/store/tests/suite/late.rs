@@ -1,0 +1,258 @@
+//! A source judged again: one transaction that replaces what it says.
+
+use crate::fixture::{Fixture, SOURCE, at, batch, filed, overspeed, records};
+use waywarden_model::{DayRow, Distance, LocalDay, Period, Verdict, Violation};
+use waywarden_store::read::{ChangeKind, Decision, Status};
+use waywarden_store::{Claim, DayState, Due, Mark, Rebuilt, SavedState, StoreError};
+
+both!(
+    what_is_judged_again_takes_the_place_of_what_was,
+    a_mark_that_grew_meanwhile_stands,
+    a_reviewed_violation_is_kept_and_linked_to_its_successor,
+    a_violation_that_was_withdrawn_comes_back,
+    where_judging_stopped_early_what_is_behind_stands,
+    states_of_days_are_kept_for_the_newest_and_for_months,
+);
+
+const DAY: LocalDay = LocalDay(20_522);
+
+fn nothing(mark: Mark) -> Rebuilt {
+    Rebuilt {
+        mark,
+        behind: Some(at(-1000)),
+        until: None,
+        going_on: (None, vec![]),
+        first_day: Some(DAY),
+        verdicts: vec![],
+        periods: vec![],
+        violations: vec![],
+        day_rows: vec![],
+        day_states: vec![],
+        state: None,
+        now: at(5000),
+    }
+}
+
+fn period(start: i64, end: i64) -> Period {
+    Period {
+        source: SOURCE.into(),
+        start: at(start),
+        end: at(end),
+        open: false,
+        vehicle: None,
+        plate: None,
+        driver: Some("L1".into()),
+        operator: None,
+        break_ms: 900_000,
+        distance: Distance::ZERO,
+        registry: 1,
+    }
+}
+
+fn day_state(day: i32, month: bool) -> DayState {
+    DayState {
+        source: SOURCE.into(),
+        day: LocalDay(day),
+        month,
+        engine: 1,
+        bytes: day.to_le_bytes().to_vec(),
+    }
+}
+
+/// A source on file with a closed violation, two periods and a late record; and its mark.
+async fn marked(f: &Fixture) -> (Claim, Mark) {
+    let claim = f.store.claim(0, "w").await.unwrap();
+    let mut b = batch(vec![records(vec![filed(0, 80), filed(30, 80)], vec![])]);
+    b.violations = vec![overspeed(30, false)];
+    b.periods = vec![period(0, 30), period(100, 200)];
+    b.day_rows = vec![DayRow::new(SOURCE.into(), DAY)];
+    b.day_states = vec![day_state(DAY.0, false), day_state(DAY.0 + 1, false)];
+    f.store.commit(&claim, 0, 1, b).await.unwrap();
+    let late = batch(vec![records(vec![], vec![filed(10, 80)])]);
+    f.store.commit(&claim, 1, 2, late).await.unwrap();
+    let mark = mark(f).await.unwrap();
+    (claim, mark)
+}
+
+async fn mark(f: &Fixture) -> Option<Mark> {
+    let all = Due {
+        updated_before: at(1_000_000),
+        created_before: at(1_000_000),
+    };
+    f.store.due_marks(0, all, 1).await.unwrap().pop()
+}
+
+fn moved(start: i64) -> Violation {
+    Violation {
+        start: at(start),
+        ..overspeed(30, false)
+    }
+}
+
+async fn what_is_judged_again_takes_the_place_of_what_was(f: Fixture) {
+    let (claim, mark_read) = marked(&f).await;
+    let late = filed(10, 80);
+    let state = SavedState {
+        source: SOURCE.into(),
+        position: 2,
+        engine: 1,
+        bytes: vec![9],
+    };
+    let rebuilt = Rebuilt {
+        verdicts: vec![(at(10), late.hash, Verdict::Valid)],
+        violations: vec![moved(10)],
+        periods: vec![period(0, 40)],
+        day_rows: vec![DayRow {
+            records: 3,
+            ..DayRow::new(SOURCE.into(), DAY)
+        }],
+        day_states: vec![],
+        state: Some(state.clone()),
+        ..nothing(mark_read)
+    };
+    let replaced = f.store.replace(&claim, rebuilt.clone()).await.unwrap();
+    assert_eq!(
+        (replaced.stated, replaced.withdrawn, replaced.verdicts),
+        (1, 1, 1)
+    );
+    assert_eq!(replaced.periods, 2);
+    let source = SOURCE.into();
+    let filed = f.store.filed_after(&source, None, 9).await.unwrap();
+    assert_eq!(filed.iter().filter(|r| r.2 == Verdict::Valid).count(), 3);
+    assert_eq!(
+        f.store.violations_after(None, 9).await.unwrap(),
+        [moved(10)]
+    );
+    assert_eq!(
+        f.store.periods_after(None, 9).await.unwrap(),
+        [period(0, 40)]
+    );
+    assert_eq!(
+        f.store.day_rows_after(None, 9).await.unwrap(),
+        rebuilt.day_rows
+    );
+    assert_eq!(f.store.load_states(0).await.unwrap().1, [state]);
+    let later = f.store.states_after(&source, DAY, 1).await.unwrap();
+    assert!(
+        later.is_empty(),
+        "the state of the day after was judged again"
+    );
+    assert!(f.store.state_at(&source, DAY, 1).await.unwrap().is_some());
+    let old = f
+        .store
+        .violation(overspeed(0, false).id())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (old.status, old.replaced_by),
+        (Status::Withdrawn, Some(moved(10).id()))
+    );
+    assert!(mark(&f).await.is_none());
+    let latest = f.store.latest(1).await.unwrap();
+    assert_eq!(
+        (latest[0].time, latest[0].verdict),
+        (at(30), Verdict::Valid)
+    );
+    // Again the same: nothing changes.
+    let changes = f.count("SELECT count(*) FROM changes").await;
+    let again = f.store.replace(&claim, rebuilt).await.unwrap();
+    assert_eq!((again.stated, again.withdrawn), (0, 0));
+    assert_eq!(f.count("SELECT count(*) FROM changes").await, changes);
+    let next = f.store.claim(0, "w2").await.unwrap();
+    assert!(next.epoch > claim.epoch);
+}
+
+async fn a_mark_that_grew_meanwhile_stands(f: Fixture) {
+    let (claim, read) = marked(&f).await;
+    let mut later = batch(vec![records(vec![], vec![filed(5, 80)])]);
+    later.now = at(2000);
+    f.store.commit(&claim, 2, 3, later).await.unwrap();
+    f.store.replace(&claim, nothing(read)).await.unwrap();
+    let stands = mark(&f).await.unwrap();
+    assert_eq!((stands.from, stands.updated), (at(5), at(2000)));
+    f.store.claim(0, "other").await.unwrap();
+    let refused = f.store.replace(&claim, nothing(stands)).await;
+    assert!(matches!(
+        refused,
+        Err(StoreError::Superseded { partition: 0 })
+    ));
+}
+
+async fn a_reviewed_violation_is_kept_and_linked_to_its_successor(f: Fixture) {
+    let (claim, read) = marked(&f).await;
+    let id = overspeed(0, false).id();
+    let decided = f
+        .store
+        .review(id, 1, Decision::Confirmed, "seen", "desk", at(900))
+        .await;
+    assert_eq!(decided.unwrap(), 2);
+    let rebuilt = Rebuilt {
+        violations: vec![moved(10)],
+        ..nothing(read)
+    };
+    f.store.replace(&claim, rebuilt).await.unwrap();
+    let kept = f.store.violation(id).await.unwrap().unwrap();
+    assert_eq!(kept.status, Status::Confirmed);
+    assert!(kept.evidence_changed && kept.replaced_by == Some(moved(10).id()));
+    let (changes, reviews) = f.store.history(id).await.unwrap();
+    let kinds: Vec<_> = changes.iter().map(|c| c.kind).collect();
+    use ChangeKind::{Amended, Created, Decided};
+    assert_eq!(kinds, [Created, Decided, Amended]);
+    assert_eq!(reviews.len(), 1);
+}
+
+async fn a_violation_that_was_withdrawn_comes_back(f: Fixture) {
+    let (claim, read) = marked(&f).await;
+    f.store
+        .replace(&claim, nothing(read.clone()))
+        .await
+        .unwrap();
+    assert!(f.store.violations_after(None, 9).await.unwrap().is_empty());
+    let rebuilt = Rebuilt {
+        violations: vec![overspeed(30, false)],
+        ..nothing(read)
+    };
+    let replaced = f.store.replace(&claim, rebuilt).await.unwrap();
+    assert_eq!(replaced.stated, 1);
+    let id = overspeed(0, false).id();
+    let back = f.store.violation(id).await.unwrap().unwrap();
+    assert_eq!((back.status, back.revision), (Status::New, 3));
+    let (changes, _) = f.store.history(id).await.unwrap();
+    let kinds: Vec<_> = changes.iter().map(|c| (c.revision, c.kind)).collect();
+    use ChangeKind::{Created, Withdrawn};
+    assert_eq!(kinds, [(1, Created), (2, Withdrawn), (3, Created)]);
+    assert_eq!(f.store.evidence(id).await.unwrap().unwrap().revision, 3);
+}
+
+async fn where_judging_stopped_early_what_is_behind_stands(f: Fixture) {
+    let (claim, read) = marked(&f).await;
+    let rebuilt = Rebuilt {
+        until: Some((LocalDay(DAY.0 + 1), at(40))),
+        periods: vec![period(0, 20)],
+        ..nothing(read)
+    };
+    f.store.replace(&claim, rebuilt).await.unwrap();
+    let periods = f.store.periods_after(None, 9).await.unwrap();
+    assert_eq!(periods, [period(0, 20), period(100, 200)]);
+    let source = SOURCE.into();
+    let later = f.store.states_after(&source, DAY, 1).await.unwrap();
+    assert_eq!(later, [day_state(DAY.0 + 1, false)]);
+}
+
+async fn states_of_days_are_kept_for_the_newest_and_for_months(f: Fixture) {
+    let claim = f.store.claim(0, "w").await.unwrap();
+    let mut b = batch(vec![]);
+    b.day_states = (0..100).map(|d| day_state(d, d % 30 == 0)).collect();
+    f.store.commit(&claim, 0, 1, b).await.unwrap();
+    let source = SOURCE.into();
+    let before = LocalDay(-1);
+    let kept = f.store.states_after(&source, before, 1).await.unwrap();
+    let days: Vec<i32> = kept.iter().map(|s| s.day.0).collect();
+    let expected: Vec<i32> = (0..100).filter(|d| *d >= 59 || d % 30 == 0).collect();
+    assert_eq!(days, expected);
+    let at_day = f.store.state_at(&source, LocalDay(58), 1).await.unwrap();
+    assert_eq!(at_day, Some(day_state(30, true)));
+    let other_engine = f.store.state_at(&source, LocalDay(58), 2).await.unwrap();
+    assert_eq!(other_engine, None);
+}
