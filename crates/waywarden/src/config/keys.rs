@@ -1,7 +1,7 @@
 //! Every key: its name, what it means, how it is shown and set. The documents are made from this.
 
 use super::value::{Value, Wrong, show_duration, show_size};
-use super::{Config, LogKind};
+use super::{Config, LogKind, StoreKind};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -360,6 +360,40 @@ pub const KEYS: &[Key] = &[
         "log.tail_size",
         log.tail_bytes as usize,
         "Newest messages kept in memory, so that a worker that follows never reads the disk."
+    ),
+    Key {
+        name: "store.kind",
+        about: "Where the store is: sqlite (in the data folder) or timescale (on a server).",
+        show: |c| {
+            quoted(&match c.store_kind {
+                StoreKind::Sqlite => "sqlite",
+                StoreKind::Timescale => "timescale",
+            })
+        },
+        set: |c, v| {
+            c.store_kind = match v.text()? {
+                "sqlite" => StoreKind::Sqlite,
+                "timescale" => StoreKind::Timescale,
+                text => return Err(format!("is `{text}`, it must be sqlite or timescale")),
+            };
+            Ok(())
+        },
+    },
+    text!(
+        "store.server",
+        store_server,
+        "TimescaleDB: how the server is reached, as libpq has it, without the password."
+    ),
+    optional_path!(
+        "store.password_file",
+        store_password_file,
+        "TimescaleDB: file that holds the password."
+    ),
+    number!(
+        "store.connections",
+        timescale.connections,
+        1,
+        "TimescaleDB: connections beside those of the partitions."
     ),
     number!("store.readers", store.readers, 1, "Read-only connections."),
     Key {

@@ -38,6 +38,12 @@ pub struct Config {
     /// What the worker has taken stays in the log for this long: two intervals between backups.
     pub log_kept: Duration,
     pub store: waywarden_store::Options,
+    /// Where the store is: in the data folder, or on a server.
+    pub store_kind: StoreKind,
+    /// How the server is reached, as libpq has it, without the password.
+    pub store_server: String,
+    pub store_password_file: Option<PathBuf>,
+    pub timescale: waywarden_store::TimescaleOptions,
     pub worker: waywarden_worker::Options,
     pub retention: Retention,
     pub console: ConsoleConfig,
@@ -51,6 +57,13 @@ pub struct Config {
 pub enum LogKind {
     Embedded,
     Kafka,
+}
+
+/// Which store there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreKind {
+    Sqlite,
+    Timescale,
 }
 
 /// How long rows are kept. Violations, their evidence, reviews and changes are never removed.
@@ -91,6 +104,10 @@ impl Default for Config {
             },
             log_kept: 2 * DAY,
             store: waywarden_store::Options::default(),
+            store_kind: StoreKind::Sqlite,
+            store_server: "host=127.0.0.1 user=waywarden dbname=waywarden".to_owned(),
+            store_password_file: None,
+            timescale: waywarden_store::TimescaleOptions::default(),
             worker: waywarden_worker::Options::default(),
             retention: Retention {
                 // Older data than anybody has is filed too: a device's memory, recorded frames.

@@ -23,7 +23,7 @@ use waywarden_model::registry::{Registers, Registry, RegistryDirectory};
 use waywarden_model::{Message, Protocol, Record, SourceId, TimeZone, Timestamp};
 use waywarden_rules::Profiles;
 use waywarden_simulator::{Span, Told, device::Pace};
-use waywarden_store::{AdminStore, DataFolder, Older, ReadStore, Role, SqliteStore, WorkerStore};
+use waywarden_store::{DataFolder, Older, Role, Store, WorkerStore};
 use waywarden_wire::Transport;
 use waywarden_worker::{Work, WorkerError};
 
@@ -59,15 +59,14 @@ impl Roles {
     pub async fn start(config: Config, demo: &Demo<'_>) -> Result<Self> {
         let folder = DataFolder::open(&config.data)?;
         let log = open_log(&config, &folder).await?;
-        let store = SqliteStore::open(&folder.store_file(), config.store.clone())?;
-        let store = Arc::new(store);
-        begin_with_example(&store, demo.example).await?;
-        let registry = registry(&store).await?;
+        let store = crate::store::open(&config).await?;
+        begin_with_example(store.as_ref(), demo.example).await?;
+        let registry = registry(store.as_ref()).await?;
         let directory = RegistryDirectory::new(registry, config.unknown, config.max_held);
         let directory = Arc::new(directory);
         directory.set_now(crate::clock::now());
-        announce(&store, log.as_ref()).await?;
-        let last_received = ReadStore::status(store.as_ref()).await?.last_received;
+        announce(store.as_ref(), log.as_ref()).await?;
+        let last_received = store.status().await?.last_received;
         let found = Found::new(crate::clock::now(), last_received);
 
         let (intake, rest) = (CancellationToken::new(), CancellationToken::new());
@@ -226,7 +225,7 @@ async fn open_log(config: &Config, folder: &DataFolder) -> Result<Arc<dyn Log>> 
     })
 }
 
-async fn begin_with_example(store: &SqliteStore, example: Option<&Path>) -> Result<()> {
+async fn begin_with_example(store: &dyn Store, example: Option<&Path>) -> Result<()> {
     let Some(example) = example else {
         return Ok(());
     };
@@ -240,7 +239,7 @@ async fn begin_with_example(store: &SqliteStore, example: Option<&Path>) -> Resu
     Ok(())
 }
 
-async fn registry(store: &SqliteStore) -> Result<Arc<Registry>> {
+async fn registry(store: &dyn Store) -> Result<Arc<Registry>> {
     let version = store.registry_head().await?;
     let registers = match version {
         0 => Registers::default(),
@@ -252,7 +251,7 @@ async fn registry(store: &SqliteStore) -> Result<Arc<Registry>> {
 /// What the roles of one process share.
 struct Place {
     log: Arc<dyn Log>,
-    store: Arc<SqliteStore>,
+    store: Arc<dyn Store>,
     directory: Arc<RegistryDirectory>,
 }
 
@@ -405,7 +404,7 @@ async fn care(place: Place, kept: Kept, found: Found, stop: CancellationToken) -
         if due && !failed {
             pruned_at = Some(now);
             if found.agrees_with(now) {
-                prune(&place.store, kept.rows, now, &stop).await;
+                prune(place.store.as_ref(), kept.rows, now, &stop).await;
             } else {
                 tracing::warn!("old rows stay: the clock leapt; restart when it is right");
             }
@@ -414,10 +413,12 @@ async fn care(place: Place, kept: Kept, found: Found, stop: CancellationToken) -
 }
 
 async fn tend(place: &Place, known: &mut u32, kept: Kept, now: Timestamp) -> Result<()> {
-    announce(&place.store, place.log.as_ref()).await?;
+    announce(place.store.as_ref(), place.log.as_ref()).await?;
     let head = place.store.registry_head().await?;
     if head != *known {
-        place.directory.replace(registry(&place.store).await?);
+        place
+            .directory
+            .replace(registry(place.store.as_ref()).await?);
         tracing::info!(version = head, "registry version in force");
         *known = head;
     }
@@ -430,10 +431,11 @@ fn before(now: Timestamp, kept: Duration) -> Timestamp {
 }
 
 /// Removes rows that are no longer kept, a little at a time, so that nothing waits for it.
-async fn prune(store: &SqliteStore, kept: Retention, now: Timestamp, stop: &CancellationToken) {
-    let day = store.zone().day_of(before(now, kept.positions));
+async fn prune(store: &dyn Store, kept: Retention, now: Timestamp, stop: &CancellationToken) {
+    let zone = TimeZone::vietnam();
+    let day = zone.day_of(before(now, kept.positions));
     let older = Older {
-        positions: store.zone().start_of(day),
+        positions: zone.start_of(day),
         day,
         reads: before(now, kept.reads),
     };
@@ -455,7 +457,7 @@ async fn prune(store: &SqliteStore, kept: Retention, now: Timestamp, stop: &Canc
 }
 
 /// Announces queued registry versions, each partition's in their order.
-async fn announce(store: &SqliteStore, log: &dyn Log) -> Result<()> {
+async fn announce(store: &dyn Store, log: &dyn Log) -> Result<()> {
     loop {
         let queued = store.take_outbox(64).await?;
         if queued.is_empty() {

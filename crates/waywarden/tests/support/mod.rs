@@ -184,7 +184,13 @@ impl Running {
 }
 
 pub fn token(data: &Path) -> String {
+    token_under(data, &[])
+}
+
+/// With more variables of the environment.
+pub fn token_under(data: &Path, environment: &[(String, String)]) -> String {
     let made = Command::new(PROGRAM)
+        .envs(environment.iter().map(|(n, v)| (n, v)))
         .args(["token", "--data"])
         .arg(data)
         .args(["make", "test", "--role", "operator"])
