@@ -1,7 +1,7 @@
 //! Pages of facts for [`FactStore`].
 
-use super::TimescaleStore;
 use super::cells::{all, written};
+use super::{TimescaleStore, Who};
 use crate::batch::Result;
 use crate::facts::{FactStore, Filed};
 use crate::filed::{behind, limit as rows};
@@ -83,7 +83,7 @@ impl FactStore for TimescaleStore {
         after: Option<(Timestamp, u64)>,
         limit: usize,
     ) -> Result<Vec<Filed>> {
-        let Some(id) = self.source_id(source).await? else {
+        let Some(id) = self.source_id(Who::Person, source).await? else {
             return Ok(Vec::new());
         };
         let (time, hash) = behind(after);

@@ -29,7 +29,6 @@ use crate::batch::{
 use crate::filed::{COUNTERS, counters};
 use crate::stage::Stage;
 use async_trait::async_trait;
-use cells::Reader;
 use connect::Patience;
 use deadpool_postgres::Pool;
 pub use migrate::{Licence, policies};
@@ -151,9 +150,22 @@ impl TimescaleStore {
         self.inner.licence
     }
 
-    /// One statement that only reads; tried again while the server is away.
+    /// One statement of a person's or a command's, tried again for a moment.
     async fn rows(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
-        let mut patience = Patience::new(self.inner.options.patience);
+        self.rows_for(Who::Person, sql, params).await
+    }
+
+    async fn row(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Option<Row>> {
+        Ok(self.rows(sql, params).await?.into_iter().next())
+    }
+
+    async fn rows_for(
+        &self,
+        who: Who,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>> {
+        let mut patience = self.patience(who);
         loop {
             match self.query(sql, params).await {
                 Ok(rows) => return Ok(rows),
@@ -162,8 +174,12 @@ impl TimescaleStore {
         }
     }
 
-    async fn row(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Option<Row>> {
-        Ok(self.rows(sql, params).await?.into_iter().next())
+    fn patience(&self, who: Who) -> Patience {
+        let worker = self.inner.options.patience;
+        Patience::new(match who {
+            Who::Worker => worker,
+            Who::Person => worker.min(PERSON),
+        })
     }
 
     async fn query(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Outcome<Vec<Row>> {
@@ -173,8 +189,8 @@ impl TimescaleStore {
     }
 
     /// Several statements of one instant that only read.
-    async fn snapshot<J: Reading>(&self, job: &J) -> Result<J::Read> {
-        let mut patience = Patience::new(self.inner.options.patience);
+    async fn snapshot<J: Reading>(&self, who: Who, job: &J) -> Result<J::Read> {
+        let mut patience = self.patience(who);
         loop {
             match self.try_snapshot(job).await {
                 Ok(read) => return Ok(read),
@@ -196,7 +212,8 @@ impl TimescaleStore {
         Ok(read)
     }
 
-    /// A short transaction of a person or a command. It is not tried again: whoever asked is told.
+    /// A short transaction of a person or a command. It is not tried again, since it may stand
+    /// though its answer was lost: whoever asked is told, and looks.
     async fn write<J: Writing>(&self, job: &J) -> Result<J::Written> {
         Ok(self.try_write(job).await?)
     }
@@ -210,11 +227,22 @@ impl TimescaleStore {
     }
 
     /// Number of a source, where it has one.
-    async fn source_id(&self, source: &SourceId) -> Result<Option<i32>> {
+    async fn source_id(&self, who: Who, source: &SourceId) -> Result<Option<i32>> {
         let sql = "SELECT id FROM sources WHERE name = $1";
-        let row = self.row(sql, &[&cells::written(source.as_str())]).await?;
-        Ok(row.map(|r| r.get(0)))
+        let name = cells::written(source.as_str());
+        let rows = self.rows_for(who, sql, &[&name]).await?;
+        Ok(rows.first().map(|r| r.get(0)))
     }
+}
+
+/// A person or a command is told soon that the server is away.
+const PERSON: Duration = Duration::from_secs(5);
+
+/// Who waits for an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Who {
+    Worker,
+    Person,
 }
 
 /// What reads in one transaction.
@@ -248,7 +276,8 @@ impl WorkerStore for TimescaleStore {
     }
 
     async fn load_states(&self, partition: u32) -> Result<(Position, Vec<SavedState>)> {
-        self.snapshot(&tables::LoadStates { partition }).await
+        self.snapshot(Who::Worker, &tables::LoadStates { partition })
+            .await
     }
 
     async fn commit(
@@ -290,12 +319,14 @@ impl WorkerStore for TimescaleStore {
 
     async fn counters(&self, partition: u32) -> Result<Counters> {
         let sql = format!("SELECT {COUNTERS} FROM partitions WHERE \"partition\" = $1");
-        let row = self.row(&sql, &[&i64::from(partition)]).await?;
-        let row = row.ok_or_else(|| StoreError::no_partition(partition))?;
-        counters(&mut Reader::new(&row))
+        let key = i64::from(partition);
+        let rows = self.rows_for(Who::Worker, &sql, &[&key]).await?;
+        let found = cells::all(&rows, |r| counters(r))?.pop();
+        found.ok_or_else(|| StoreError::no_partition(partition))
     }
 
     async fn registers(&self, version: u32) -> Result<Registers> {
-        self.snapshot(&registry::Load { version }).await
+        self.snapshot(Who::Worker, &registry::Load { version })
+            .await
     }
 }

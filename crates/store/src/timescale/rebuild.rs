@@ -6,7 +6,7 @@ use super::tables::{self, Concerned};
 use super::trouble::Outcome;
 use super::violations::{self, Upserts};
 use super::work::Work;
-use super::{TimescaleStore, Writing};
+use super::{TimescaleStore, Who, Writing};
 use crate::batch::{Claim, DayState, Result};
 use crate::episodes::{counts_driving, successor};
 use crate::filed::{STORED, behind as behind_key, day_state, limit as rows, mark, stored};
@@ -61,7 +61,7 @@ impl RebuildStore for TimescaleStore {
         after: Option<(Timestamp, u64)>,
         limit: usize,
     ) -> Result<Vec<StoredRecord>> {
-        let Some(id) = self.source_id(source).await? else {
+        let Some(id) = self.source_id(Who::Worker, source).await? else {
             return Ok(Vec::new());
         };
         let (time, hash) = behind_key(after);
@@ -71,7 +71,10 @@ impl RebuildStore for TimescaleStore {
              WHERE source = $1 AND (time, hash) > ($2, $3) AND time >= $2
              ORDER BY time, hash LIMIT $4"
         );
-        let found = self.rows(&sql, &[&id, &time, &hash, &rows(limit)]).await?;
+        let key = rows(limit);
+        let found = self
+            .rows_for(Who::Worker, &sql, &[&id, &time, &hash, &key])
+            .await?;
         all(&found, |r| stored(r))
     }
 
@@ -85,7 +88,14 @@ impl RebuildStore for TimescaleStore {
         sources: Vec<(SourceId, Timestamp)>,
         now: Timestamp,
     ) -> Result<usize> {
-        self.write(&Marking { sources, now }).await
+        // Marking twice is marking once, so this may be tried again.
+        let (marking, mut patience) = (Marking { sources, now }, self.patience(Who::Worker));
+        loop {
+            match self.try_write(&marking).await {
+                Ok(marked) => return Ok(marked),
+                Err(trouble) => patience.bear(trouble).await?,
+            }
+        }
     }
 }
 
@@ -98,7 +108,9 @@ impl TimescaleStore {
         engine: u32,
     ) -> Result<Vec<DayState>> {
         let name = written(source.as_str());
-        let found = self.rows(sql, &[&name, &day.0, &i64::from(engine)]).await?;
+        let found = self
+            .rows_for(Who::Worker, sql, &[&name, &day.0, &i64::from(engine)])
+            .await?;
         all(&found, |r| day_state(r, source, engine))
     }
 }

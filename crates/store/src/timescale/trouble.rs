@@ -46,12 +46,10 @@ fn may_succeed_later(code: &SqlState) -> bool {
 impl From<Error> for Trouble {
     fn from(e: Error) -> Self {
         let Some(db) = e.as_db_error() else {
-            let io = e.source().is_some_and(|s| s.is::<io::Error>());
             let text = describe(&e);
-            return if io || e.is_closed() || !is_conversion(&e) {
-                Self::Lost(text)
-            } else {
-                Self::Store(StoreError::Corrupt(text))
+            return match is_lost(&e) {
+                true => Self::Lost(text),
+                false => Self::Store(StoreError::Failed(text)),
             };
         };
         let code = db.code();
@@ -71,15 +69,18 @@ impl From<Error> for Trouble {
     }
 }
 
-/// Values that do not fit their types on this side: no connection is to blame.
-fn is_conversion(e: &Error) -> bool {
+/// The library tells kinds of errors apart by their texts only.
+fn is_lost(e: &Error) -> bool {
     let text = e.to_string();
-    text.starts_with("error serializing") || text.starts_with("error deserializing")
+    let kinds = ["error connecting", "timeout", "unexpected message"];
+    e.is_closed()
+        || e.source().is_some_and(|s| s.is::<io::Error>())
+        || kinds.iter().any(|kind| text.starts_with(kind))
 }
 
 fn describe(e: &Error) -> String {
     match e.source() {
-        Some(source) if !is_conversion(e) => format!("{e}: {source}"),
+        Some(source) if is_lost(e) => format!("{e}: {source}"),
         _ => e.to_string(),
     }
 }

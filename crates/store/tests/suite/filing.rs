@@ -9,6 +9,7 @@ use waywarden_store::{
 both!(
     of_copies_the_smallest_time_of_receipt_counts,
     copies_in_one_batch_are_one_row,
+    a_large_batch_with_one_row_on_file_is_filed_but_for_that,
     records_set_aside_are_kept_once_and_counted_each_time,
     a_message_that_cannot_be_read_is_kept_with_its_reason,
     a_registry_version_inside_a_batch_stays_with_the_position,
@@ -68,6 +69,17 @@ async fn copies_in_one_batch_are_one_row(f: Fixture) {
     assert_eq!(least, at(0).millis());
     let marks = f.store.due_marks(0, due(), 10).await.unwrap();
     assert_eq!((marks[0].from, marks[0].upto), (at(2), at(2)));
+}
+
+/// More bytes than any buffer on the way holds.
+async fn a_large_batch_with_one_row_on_file_is_filed_but_for_that(f: Fixture) {
+    let claim = f.store.claim(0, "w").await.unwrap();
+    let one = batch(vec![records(vec![filed(0, 50)], vec![])]);
+    f.store.commit(&claim, 0, 1, one).await.unwrap();
+    let newer = (0..20_000).map(|s| filed(s, 50)).collect();
+    let all = batch(vec![records(newer, vec![])]);
+    let done = f.store.commit(&claim, 1, 2, all).await.unwrap();
+    assert_eq!((done.filed, done.repeated), (19_999, 1));
 }
 
 async fn records_set_aside_are_kept_once_and_counted_each_time(f: Fixture) {

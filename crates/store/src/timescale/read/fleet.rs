@@ -5,8 +5,8 @@ use crate::batch::Result;
 use crate::filed::{LATEST, STORED, behind, limit as rows};
 use crate::read::{DayFilter, FiledDay, FiledPosition, Latest, PositionPage};
 use crate::rows::{self as facts, Columns, DAY_ROW, DRIVER_DAY, PERIOD, RECORD};
-use crate::timescale::TimescaleStore;
 use crate::timescale::cells::{all, written};
+use crate::timescale::{TimescaleStore, Who};
 use std::collections::BTreeMap;
 use waywarden_model::{DriverDay, DriverId, LocalDay, Period, SourceId, Timestamp, VehicleId};
 
@@ -31,7 +31,7 @@ pub(super) async fn positions(
     store: &TimescaleStore,
     page: &PositionPage,
 ) -> Result<Vec<FiledPosition>> {
-    let Some(source) = store.source_id(&page.source).await? else {
+    let Some(source) = store.source_id(Who::Person, &page.source).await? else {
         return Ok(Vec::new());
     };
     let (from, to) = (page.from.millis(), page.to.millis());

@@ -4,9 +4,10 @@ mod changes;
 mod filter;
 mod fleet;
 mod review;
+mod status;
 
-use super::TimescaleStore;
-use super::cells::{Reader, all};
+use super::cells::all;
+use super::{TimescaleStore, Who};
 use crate::batch::Result;
 use crate::evidence::{EVIDENCE, open};
 use crate::filed::{CHANGE, change, limit as rows, violation, violation_columns};
@@ -56,7 +57,7 @@ impl ReadStore for TimescaleStore {
     }
 
     async fn history(&self, id: ViolationId) -> Result<(Vec<Change>, Vec<Review>)> {
-        self.snapshot(&review::History { id }).await
+        self.snapshot(Who::Person, &review::History { id }).await
     }
 
     async fn review(
@@ -81,7 +82,7 @@ impl ReadStore for TimescaleStore {
     }
 
     async fn plan_pull(&self, pull: &Pull) -> Result<PullPlan> {
-        self.snapshot(&changes::Plan { pull }).await
+        self.snapshot(Who::Person, &changes::Plan { pull }).await
     }
 
     async fn changes(&self, seqs: &[i64]) -> Result<Vec<(Change, FiledViolation)>> {
@@ -151,45 +152,11 @@ impl ReadStore for TimescaleStore {
     }
 
     async fn status(&self) -> Result<StoreStatus> {
-        let row = self.row(STATUS, &[&i16::from(HELD)]).await?;
-        let row = row.ok_or_else(|| crate::rows::corrupt("status"))?;
-        let mut status = status(&mut Reader::new(&row))?;
-        let sql = format!(
-            "SELECT \"partition\", position, registry, {}, updated FROM partitions
-             ORDER BY 1 LIMIT 4096",
-            crate::filed::COUNTERS
-        );
-        status.partitions = all(&self.rows(&sql, &[]).await?, |r| crate::filed::partition(r))?;
-        Ok(status)
+        self.snapshot(Who::Person, &status::Status).await
     }
 
     async fn registers_of(&self, version: u32) -> Result<Registers> {
-        self.snapshot(&super::registry::Load { version }).await
+        self.snapshot(Who::Person, &super::registry::Load { version })
+            .await
     }
-}
-
-const HELD: u8 = waywarden_model::Verdict::Held.code();
-
-const STATUS: &str = "SELECT
-    (SELECT max(received) FROM latest),
-    (SELECT count(*) FROM sources),
-    (SELECT count(*) FROM latest WHERE verdict = $1),
-    (SELECT count(*) FROM marks),
-    (SELECT min(created) FROM marks),
-    (SELECT count(DISTINCT subject) FROM dirty),
-    (SELECT count(*) FROM poison),
-    (SELECT count(*) FROM violations WHERE status = 'new' AND open)";
-
-fn status(r: &mut impl crate::rows::Columns) -> Result<StoreStatus> {
-    Ok(StoreStatus {
-        partitions: Vec::new(),
-        last_received: r.time_opt()?,
-        sources: r.number()?,
-        held: r.number()?,
-        marks: r.number()?,
-        oldest_mark: r.time_opt()?,
-        dirty_subjects: r.number()?,
-        poison: r.number()?,
-        violations_open: r.number()?,
-    })
 }
