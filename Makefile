@@ -1,17 +1,24 @@
 # The commands of the README. Each checks what it needs first (deploy/needs.sh).
 
-.PHONY: run test build fmt lint web web-test bench fuzz needs
+.PHONY: run test build fmt lint web web-test bench fuzz needs needs-run needs-test services services-stop
 
 WEB = crates/console/web
 
 needs:
 	@deploy/needs.sh
 
+needs-run:
+	@deploy/needs.sh web
+
+needs-test:
+	@deploy/needs.sh web browser services
+
 # SIMULATE=0 leaves the example registers and the simulated fleet out.
 SIMULATE ?= 24
 EXAMPLE = $(if $(filter-out 0,$(SIMULATE)),--example deploy/example --simulate $(SIMULATE))
 
-run: web
+# Everything that is needed is checked before anything is compiled.
+run: needs-run web
 	cargo build --release -p waywarden
 	target/release/waywarden run --data data --unknown accept $(EXAMPLE)
 
@@ -37,9 +44,17 @@ lint: needs
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 
-test: lint web
-	cargo test --workspace
+# With a real Kafka and a real TimescaleDB, which it starts and ends (deploy/services.sh).
+test: needs-test lint web
+	cargo test --workspace --no-run
+	deploy/services.sh with cargo test --workspace
 	$(MAKE) web-test
+
+services: needs
+	deploy/services.sh start
+
+services-stop:
+	deploy/services.sh stop
 
 # The page's own tests; the last of them in a browser, against the program itself.
 web-test: web

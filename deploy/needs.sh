@@ -2,7 +2,7 @@
 # Checks what building and testing need before anything is compiled. What is missing is installed
 # where that is possible (root, or sudo without a password); otherwise one exact line is printed
 # and the exit code is 3.
-#   deploy/needs.sh [web] [browser]
+#   deploy/needs.sh [web] [browser] [services]
 set -eu
 
 missing=""
@@ -24,6 +24,12 @@ for group in "$@"; do
     browser) # looks at it
         need chromium chromium
         [ -e /usr/share/fonts/truetype/noto/NotoSans-Regular.ttf ] || missing="$missing fonts-noto-core"
+        ;;
+    services) # runs Kafka and TimescaleDB (deploy/services.sh)
+        need java openjdk-17-jre-headless
+        need mvn maven
+        need mmdebstrap mmdebstrap
+        need mount mount
         ;;
     *)
         echo "needs: no group is called $group" >&2

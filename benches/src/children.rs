@@ -33,6 +33,16 @@ impl Ending {
             .context("RssAnon")?;
         Ok(kib.parse::<u64>()? * 1024)
     }
+
+    /// Seconds of processor time that it has taken.
+    fn cpu_seconds(&self) -> Result<f64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
+        // Behind the name, which may hold anything, the 12th and 13th: in user space, in the kernel.
+        let (_, fields) = stat.rsplit_once(')').context("stat")?;
+        let fields = fields.split_whitespace().skip(11).take(2);
+        let ticks: u64 = fields.map(str::parse::<u64>).sum::<Result<_, _>>()?;
+        Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+    }
 }
 
 /// A folder on the disk that the program was built on: the system's own for such things may be
@@ -90,7 +100,7 @@ impl Served {
 #[derive(Debug)]
 pub struct Program {
     /// Ended before the folder goes.
-    _process: Ending,
+    process: Ending,
     /// Where Teltonika devices connect.
     pub teltonika: SocketAddr,
     http: String,
@@ -131,14 +141,16 @@ impl Program {
                 http = address.map(str::to_owned);
             }
         }
-        // Its log must be read, or it would wait for it. It holds warnings only.
+        // Its log must be read, or it would wait for it. It holds warnings only, behind what it
+        // says to a person who starts it.
         std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
+            let greeting = |l: &String| l.contains("open once") || l.contains("page is not built");
+            for line in lines.map_while(Result::ok).filter(|l| !greeting(l)) {
                 eprintln!("{line}");
             }
         });
         Ok(Self {
-            _process: process,
+            process,
             teltonika: teltonika.context("the address for Teltonika")?,
             http: http.context("the address of the API")?,
             token: token(data.path())?,
@@ -156,6 +168,14 @@ impl Program {
             .header("Authorization", format!("Bearer {}", self.token))
             .call()?;
         Ok(serde_json::from_str(&answer.body_mut().read_to_string()?)?)
+    }
+
+    /// Seconds of processor time that it has taken since it started.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn cpu_seconds(&self) -> Result<f64> {
+        self.process.cpu_seconds()
     }
 
     /// Waits until `records` are filed, and everything that was received is judged.

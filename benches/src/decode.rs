@@ -35,9 +35,11 @@ pub fn rows(effort: Effort) -> Result<Vec<Row>> {
             goal: Some(Goal::AtLeast(goal)),
             floor: None,
             limit: format!(
-                "{bytes:.0} bytes a record in reads of 16 KiB, one core. The frame's raw copy, \
-                 its list of records and its reply are one allocation each, and a share of every \
-                 record where a frame holds one."
+                "{bytes:.0} bytes a record in reads of 16 KiB, one core. {}",
+                match per_frame {
+                    1 => "The allocations of a frame: its raw copy, its records, its reply.",
+                    _ => "The parameters of each record, and its checksum.",
+                }
             ),
         });
     }

@@ -1,9 +1,11 @@
 //! An ordered durable log in partitions, behind one trait.
 
 pub mod embedded;
+pub mod kafka;
 pub mod message;
 
 pub use embedded::{EmbeddedLog, OpenError, Options};
+pub use kafka::{KafkaLog, KafkaOptions, TopicError};
 pub use message::{DecodeError, decode, encode};
 
 use async_trait::async_trait;
@@ -93,6 +95,10 @@ pub trait Log: Send + Sync + fmt::Debug + 'static {
 
     /// First offset held and the offset that the next durable message gets.
     async fn range(&self, partition: u32) -> Result<(Offset, Offset), BusError>;
+
+    /// The partition's end as far as this process has seen it, without asking anybody: for showing
+    /// how far a reader is behind. 0 for a partition that is not there.
+    fn seen_end(&self, partition: u32) -> Offset;
 
     /// Returns when the partition's end lies beyond `offset` (or the log is closed).
     async fn wait_beyond(&self, partition: u32, offset: Offset) -> Result<(), BusError>;

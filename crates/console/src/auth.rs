@@ -69,6 +69,7 @@ pub const PERMISSIONS: &[(&str, &str, Permission)] = &[
     ("GET", "/metrics", Permission::Watch),
     ("GET", "/openapi.json", Permission::Any),
     ("GET", "/api/v1/session", Permission::Any),
+    ("POST", "/api/v1/session", Permission::Any),
     ("POST", "/api/v1/session/end", Permission::Any),
     ("GET", "/api/v1/status", Permission::Watch),
     ("GET", "/api/v1/vehicles", Permission::Watch),
@@ -103,7 +104,7 @@ pub(crate) fn permission(method: &Method, path: &str) -> Option<Permission> {
 /// Who asks.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Identity {
-    /// Name of the token, or `page` for a session.
+    /// Name of the token, also of a page that it signed in; `page` for one that a link did.
     pub name: String,
     pub role: Role,
     pub expires: Timestamp,
@@ -142,7 +143,7 @@ async fn identify(app: &App, address: IpAddr, headers: &HeaderMap) -> Result<Ide
     let found = match bearer(headers) {
         Some(secret) => of_token(app, secret, now).await?,
         None => match cookie(headers) {
-            Some(secret) => of_session(app, secret, now),
+            Some(secret) => of_session(app, secret, now).await?,
             // Nothing was tried, so nothing failed.
             None => return Err(ApiError::Unauthorised),
         },
@@ -163,14 +164,32 @@ async fn of_token(app: &App, secret: &str, now: Timestamp) -> Result<Option<Iden
     }))
 }
 
-fn of_session(app: &App, secret: &str, now: Timestamp) -> Option<Identity> {
-    let (role, expires) = app.sessions.role_of(secret, now)?;
-    Some(Identity {
+async fn of_session(app: &App, secret: &str, now: Timestamp) -> Result<Option<Identity>, ApiError> {
+    let Some(session) = app.sessions.find(secret, now) else {
+        return Ok(None);
+    };
+    let page = Identity {
         name: "page".into(),
-        role,
-        expires,
+        role: session.role,
+        expires: session.expires,
         by_cookie: true,
-    })
+    };
+    let Some(hash) = session.token else {
+        return Ok(Some(page));
+    };
+    // A token that was withdrawn takes its pages with it.
+    let token = app.store.find_token(hash).await?;
+    Ok(token.filter(|t| t.is_valid_at(now)).map(|t| Identity {
+        name: t.name,
+        role: t.role,
+        expires: t.expires.min(page.expires),
+        ..page
+    }))
+}
+
+/// Hash of the token that a request carries.
+pub(crate) fn token_hash(headers: &HeaderMap) -> Option<waywarden_store::TokenHash> {
+    bearer(headers).map(hash_secret)
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -19,6 +19,16 @@ struct Entry {
     hash: TokenHash,
     role: Role,
     expires: Timestamp,
+    /// The token that a session was opened with: it lasts no longer than the token does.
+    token: Option<TokenHash>,
+}
+
+/// A page that is signed in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Session {
+    pub role: Role,
+    pub expires: Timestamp,
+    pub token: Option<TokenHash>,
 }
 
 #[derive(Debug, Default)]
@@ -73,16 +83,30 @@ impl Sessions {
         if link.expires <= now {
             return None;
         }
-        let (secret, hash) = new_secret();
-        let session = entry(hash, link.role, now.plus_millis(self.lifetime_ms));
-        add(&mut t.sessions, session, self.max_sessions, now);
-        Some(secret)
+        drop(t);
+        Some(self.open(link.role, None, now))
     }
 
-    pub fn role_of(&self, secret: &str, now: Timestamp) -> Option<(Role, Timestamp)> {
+    /// Opens a session; with a token it is in that one's name.
+    pub fn open(&self, role: Role, token: Option<TokenHash>, now: Timestamp) -> String {
+        let (secret, hash) = new_secret();
+        let session = Entry {
+            token,
+            ..entry(hash, role, now.plus_millis(self.lifetime_ms))
+        };
+        let mut t = self.lock();
+        add(&mut t.sessions, session, self.max_sessions, now);
+        secret
+    }
+
+    pub fn find(&self, secret: &str, now: Timestamp) -> Option<Session> {
         let t = self.lock();
         let found = &t.sessions[find(&t.sessions, &hash_secret(secret))?];
-        (now < found.expires).then_some((found.role, found.expires))
+        (now < found.expires).then_some(Session {
+            role: found.role,
+            expires: found.expires,
+            token: found.token,
+        })
     }
 
     pub fn end(&self, secret: &str) {
@@ -123,6 +147,7 @@ fn entry(hash: TokenHash, role: Role, expires: Timestamp) -> Entry {
         hash,
         role,
         expires,
+        token: None,
     }
 }
 
@@ -160,15 +185,12 @@ mod tests {
         let code = s.link(Role::Operator, now);
         let session = s.enter(&code, now).unwrap();
         assert!(s.enter(&code, now).is_none());
-        assert_eq!(s.role_of(&session, now).unwrap().0, Role::Operator);
-        assert!(
-            s.role_of(&session, now.plus_millis(12 * 3_600_000))
-                .is_none()
-        );
+        assert_eq!(s.find(&session, now).unwrap().role, Role::Operator);
+        assert!(s.find(&session, now.plus_millis(12 * 3_600_000)).is_none());
         let late = s.link(Role::Viewer, now);
         assert!(s.enter(&late, now.plus_millis(600_000)).is_none());
         s.end(&session);
-        assert!(s.role_of(&session, now).is_none());
+        assert!(s.find(&session, now).is_none());
     }
 
     #[test]
@@ -181,7 +203,7 @@ mod tests {
             })
             .collect();
         let now = Timestamp::from_secs(5);
-        let alive: Vec<bool> = pages.iter().map(|p| s.role_of(p, now).is_some()).collect();
+        let alive: Vec<bool> = pages.iter().map(|p| s.find(p, now).is_some()).collect();
         assert_eq!(alive, [false, true, true]);
     }
 

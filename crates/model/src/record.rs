@@ -418,6 +418,19 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Whether the record tells where its vehicle is. Much that takes no part in counting does: a
+    /// vehicle abroad is still somewhere. A jump, a zero or no fix at all tells nothing.
+    pub const fn shows_place(self) -> bool {
+        use InvalidReason::{FrozenSpeed, NegativeSpeed, NoSpeed, OutsideCountry, TooFast};
+        match self {
+            Self::Valid | Self::NotAFix | Self::Late | Self::Held | Self::Unjudged => true,
+            Self::Invalid(reason) => matches!(
+                reason,
+                OutsideCountry | TooFast | NegativeSpeed | FrozenSpeed | NoSpeed
+            ),
+        }
+    }
+
     /// Number under which it is filed: 0 valid, 1 to 99 the reason, above it the rest.
     pub const fn code(self) -> u8 {
         match self {

@@ -158,7 +158,7 @@ impl SourceRecords {
         self.newer
             .iter()
             .chain(&self.older)
-            .filter(|r| !matches!(r.verdict, Verdict::Invalid(_)))
+            .filter(|r| r.verdict.shows_place())
             .filter_map(|r| r.record.position.map(|place| (r, place)))
             .max_by_key(|(r, _)| (r.record.time, std::cmp::Reverse(r.hash.cast_signed())))
     }

@@ -11,7 +11,7 @@ use waywarden_model::{Period, Protocol, Record, SourceId, Timestamp, Violation, 
 
 /// Records copied for one violation, at most; `complete` says when there were more.
 pub(crate) const RECORDS: usize = 20_000;
-const ZSTD_LEVEL: i32 = 3;
+pub(crate) const ZSTD_LEVEL: i32 = 3;
 
 /// The body: the same facts give the same bytes, so nothing of it depends on when or how it was
 /// filed.
@@ -98,12 +98,14 @@ impl Copies {
             .collect()
     }
 
-    /// Closes the copies: `frames` are those on file, by number, in any order.
+    /// Closes the copies: `frames` are those on file, by number, in any order. `compress` is zstd,
+    /// by a compressor that the caller may keep.
     pub fn seal(
         mut self,
         v: &Violation,
         mut frames: BTreeMap<i64, Frame>,
         periods: &[Period],
+        compress: impl FnOnce(&[u8]) -> std::io::Result<Vec<u8>>,
     ) -> Result<Sealed> {
         let mut copied = Vec::new();
         let mut index = BTreeMap::new();
@@ -120,13 +122,18 @@ impl Copies {
         for (record, number) in self.records.iter_mut().zip(&self.numbers) {
             record.frame = index.get(number).copied();
         }
-        seal(&Body {
+        let json = rows::to_json(&Body {
             id: v.id(),
             violation: v,
             records: &self.records,
             frames: &copied,
             periods,
             complete: self.complete,
+        })?;
+        Ok(Sealed {
+            sha256: Sha256::digest(json.as_bytes()).into(),
+            body: compress(json.as_bytes())
+                .map_err(|e| StoreError::Failed(format!("zstd: {e}")))?,
         })
     }
 }
@@ -155,15 +162,6 @@ pub(crate) fn frame(c: &mut impl Columns) -> Result<(i64, Frame)> {
 pub(crate) struct Sealed {
     pub sha256: [u8; 32],
     pub body: Vec<u8>,
-}
-
-fn seal(body: &Body<'_>) -> Result<Sealed> {
-    let json = rows::to_json(body)?;
-    Ok(Sealed {
-        sha256: Sha256::digest(json.as_bytes()).into(),
-        body: zstd::bulk::compress(json.as_bytes(), ZSTD_LEVEL)
-            .map_err(|e| StoreError::Failed(format!("zstd: {e}")))?,
-    })
 }
 
 /// Columns of [`open`].

@@ -27,3 +27,8 @@ pub use read::{ConsoleStore, ReadStore};
 pub use rebuild::{Due, Mark, RebuildStore, Rebuilt, Replaced, StoredRecord};
 pub use sqlite::{Options, SqliteStore, schema_of};
 pub use timescale::{TimescaleOptions, TimescaleStore, timescale_schema_of};
+
+/// Everything that the program asks of a store, whichever it is.
+pub trait Store: WorkerStore + ConsoleStore {}
+
+impl<T: WorkerStore + ConsoleStore> Store for T {}

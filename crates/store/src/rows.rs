@@ -342,3 +342,10 @@ pub(crate) fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
 pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|e| StoreError::Failed(format!("json: {e}")))
 }
+
+/// Codes of the verdicts of records that tell where their vehicle is, for `IN (...)`.
+pub(crate) fn verdicts_shown() -> String {
+    let shown = |code: &u8| Verdict::from_code(*code).is_some_and(Verdict::shows_place);
+    let codes = (0..=u8::MAX).filter(shown).map(|code| code.to_string());
+    codes.collect::<Vec<_>>().join(", ")
+}

@@ -9,7 +9,7 @@ use waywarden_console::view::Format;
 use waywarden_model::registry::{Registers, Registry};
 use waywarden_model::{LocalDay, TimeZone, Timestamp};
 use waywarden_store::read::ViolationFilter;
-use waywarden_store::{AdminStore, ReadOfData, SqliteStore, WorkerStore};
+use waywarden_store::{ReadOfData, Store};
 
 /// Bytes handed to standard output at once.
 const PIECE: usize = 64 << 10;
@@ -82,16 +82,16 @@ pub fn run(args: &Args) -> Result<()> {
         let why = format!("--from {} is not before --to {}", args.from, args.to);
         return Err(Ending::Usage(why).into());
     }
-    let store = args.data.open_existing()?;
     let written = block_on(async {
+        let store = args.data.open_existing().await?;
         store.record_read(read(args, &range)).await?;
-        write(&store, args, range).await
+        write(store.as_ref(), args, range).await
     })?;
     eprintln!("waywarden: {written} {}", args.what.name());
     Ok(())
 }
 
-async fn write(store: &SqliteStore, args: &Args, range: PositionRange) -> Result<u64> {
+async fn write(store: &dyn Store, args: &Args, range: PositionRange) -> Result<u64> {
     let mut out = BufWriter::with_capacity(PIECE, stdout());
     let format = args.format.into();
     let written = match args.what {
@@ -112,7 +112,7 @@ async fn write(store: &SqliteStore, args: &Args, range: PositionRange) -> Result
     written.context("what was written is not complete")
 }
 
-async fn registry(store: &SqliteStore) -> Result<Registry> {
+async fn registry(store: &dyn Store) -> Result<Registry> {
     let version = store.registry_head().await?;
     let registers = match version {
         0 => Registers::default(),

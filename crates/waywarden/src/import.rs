@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use waywarden_model::TimeZone;
 use waywarden_model::registry::{ImportFile, ImportSet, Registers};
-use waywarden_store::{AdminStore, RegisterChange, SqliteStore, WorkerStore};
+use waywarden_store::{RegisterChange, Store};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -24,9 +24,9 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<()> {
     let zone = crate::zone::by_name(&args.time_zone)?;
-    let store = args.data.open()?;
     block_on(async {
-        for line in import(&store, &args.files, &zone, &args.note).await? {
+        let store = args.data.open().await?;
+        for line in import(store.as_ref(), &args.files, &zone, &args.note).await? {
             eprintln!("waywarden: {line}");
         }
         Ok(())
@@ -38,7 +38,7 @@ pub fn run(args: &Args) -> Result<()> {
 /// # Errors
 /// Everything that is wrong in the files, a line each; nothing is taken then.
 pub async fn import(
-    store: &SqliteStore,
+    store: &dyn Store,
     files: &[PathBuf],
     zone: &TimeZone,
     note: &str,

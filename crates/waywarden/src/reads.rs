@@ -3,7 +3,6 @@
 use crate::store::{Data, block_on};
 use anyhow::Result;
 use std::io::Write;
-use waywarden_store::AdminStore;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -19,8 +18,10 @@ pub struct Args {
 /// # Errors
 /// [`Ending::Missing`](crate::exit::Ending::Missing) where there is no store.
 pub fn run(args: &Args) -> Result<()> {
-    let store = args.data.open_existing()?;
-    let reads = block_on(async { Ok(store.reads(args.limit).await?) })?;
+    let reads = block_on(async {
+        let store = args.data.open_existing().await?;
+        Ok(store.reads(args.limit).await?)
+    })?;
     let mut out = std::io::stdout().lock();
     for r in reads {
         let line = serde_json::json!({

@@ -1,5 +1,6 @@
 //! `waywarden run`: all roles in one process, on embedded storage.
 
+mod leap;
 mod open_files;
 mod roles;
 
@@ -7,7 +8,7 @@ use crate::config::Config;
 use crate::store::{PARTITIONS, block_on};
 use crate::telemetry::tell;
 use anyhow::{Context, Result};
-use roles::Roles;
+use roles::{Roles, Signals};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use waywarden_model::registry::UnknownPolicy;
@@ -104,14 +105,16 @@ pub fn run(args: &Args) -> Result<()> {
         vehicles: args.simulate,
     };
     block_on(async {
-        let telling = tokio::spawn(folds.tell_from_time_to_time());
+        let telling = tokio::spawn(folds.clone().tell_from_time_to_time());
         let (version, data) = (env!("CARGO_PKG_VERSION"), config.data.display().to_string());
         tracing::info!(version, data, "starting");
+        let signals = Signals::new()?;
         let scheme = config.console.tls.as_ref().map_or("http", |_| "https");
         let roles = Roles::start(config, &demo).await?;
         show(&roles, scheme);
-        let ended = roles.until_told().await;
+        let ended = roles.until_told(signals).await;
         telling.abort();
+        folds.tell_the_rest();
         ended
     })
 }

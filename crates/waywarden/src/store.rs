@@ -1,10 +1,13 @@
 //! Opening the embedded store for commands that work beside a running process.
 
-use crate::config::Config;
+use crate::config::{Config, StoreKind};
 use crate::exit::Ending;
 use anyhow::{Context, Result};
-use std::path::{Path, PathBuf};
-use waywarden_store::{AdminStore, DataFolder, Options, SqliteStore, schema_of};
+use std::path::PathBuf;
+use std::sync::Arc;
+use waywarden_store::{
+    DataFolder, SqliteStore, Store, TimescaleStore, schema_of, timescale_schema_of,
+};
 
 /// Partitions of the embedded log. Fixed when a data folder is made.
 pub const PARTITIONS: u32 = 4;
@@ -30,34 +33,57 @@ impl Data {
         Ok(config)
     }
 
-    /// Opens the folder's store; a process that runs on the folder may go on.
-    pub fn open(&self) -> Result<SqliteStore> {
+    /// Opens the store; a process that runs on it may go on.
+    pub async fn open(&self) -> Result<Arc<dyn Store>> {
         let config = self.config()?;
         let folder = config.data.display().to_string();
         std::fs::create_dir_all(&config.data).context(folder)?;
-        open(&config.data.join("store.db"), config.store)
+        open(&config).await
     }
 
     /// Opens what is there, for commands that only read.
     ///
     /// # Errors
     /// [`Ending::Missing`] where the folder holds no store.
-    pub fn open_existing(&self) -> Result<SqliteStore> {
+    pub async fn open_existing(&self) -> Result<Arc<dyn Store>> {
         let config = self.config()?;
         let path = config.data.join("store.db");
-        if !path.is_file() {
+        if config.store_kind == StoreKind::Sqlite && !path.is_file() {
             let why = format!(
                 "{} is not there; --data or --config names the data folder",
                 path.display()
             );
             return Err(Ending::Missing(why).into());
         }
-        open(&path, config.store)
+        open(&config).await
     }
 }
 
-fn open(path: &Path, options: Options) -> Result<SqliteStore> {
-    SqliteStore::open(path, options).with_context(|| path.display().to_string())
+/// The store that the configuration names, brought to this program's schema.
+pub async fn open(config: &Config) -> Result<Arc<dyn Store>> {
+    Ok(match config.store_kind {
+        StoreKind::Sqlite => {
+            let path = config.data.join("store.db");
+            let store = SqliteStore::open(&path, config.store.clone());
+            Arc::new(store.with_context(|| path.display().to_string())?)
+        }
+        StoreKind::Timescale => {
+            let options = config.timescale.clone();
+            let store = TimescaleStore::open(&server(config)?, options).await;
+            Arc::new(store.context("the server of the store")?)
+        }
+    })
+}
+
+/// How the server is reached, with the password from its file.
+fn server(config: &Config) -> Result<String> {
+    let mut server = config.store_server.clone();
+    if let Some(path) = &config.store_password_file {
+        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        let quoted = text.trim().replace('\\', "\\\\").replace('\'', "\\'");
+        server.push_str(&format!(" password='{quoted}'"));
+    }
+    Ok(server)
 }
 
 /// A runtime for one command.
@@ -78,8 +104,10 @@ pub struct BackupArgs {
 
 /// `waywarden backup DIR`.
 pub fn backup(args: &BackupArgs) -> Result<()> {
-    let store = args.data.open_existing()?;
-    let copy = block_on(async { Ok(store.backup(&args.dir).await?) })?;
+    let copy = block_on(async {
+        let store = args.data.open_existing().await?;
+        Ok(store.backup(&args.dir).await?)
+    })?;
     eprintln!("waywarden: {} is a whole copy of the store", copy.display());
     Ok(())
 }
@@ -98,13 +126,27 @@ pub struct MigrateArgs {
 pub fn migrate(args: &MigrateArgs) -> Result<()> {
     let config = args.data.config()?;
     let folder = DataFolder::open(&config.data)?;
-    let file = folder.store_file();
-    let before = schema_of(&file).with_context(|| file.display().to_string())?;
-    drop(open(&file, config.store)?);
-    let after = schema_of(&file)?;
+    let (place, before, after) = block_on(async {
+        let before = schema(&config).await?;
+        drop(open(&config).await?);
+        let place = match config.store_kind {
+            StoreKind::Sqlite => folder.store_file().display().to_string(),
+            StoreKind::Timescale => "the server's database".to_owned(),
+        };
+        Ok((place, before, schema(&config).await?))
+    })?;
     let said = |v: Option<u32>| v.map_or_else(|| "none".to_owned(), |v| v.to_string());
     let (before, after) = (said(before), said(after));
-    let file = file.display();
-    eprintln!("waywarden: schema of {file}: {before} before, {after} now");
+    eprintln!("waywarden: schema of {place}: {before} before, {after} now");
     Ok(())
+}
+
+async fn schema(config: &Config) -> Result<Option<u32>> {
+    match config.store_kind {
+        StoreKind::Sqlite => {
+            let file = config.data.join("store.db");
+            schema_of(&file).with_context(|| file.display().to_string())
+        }
+        StoreKind::Timescale => Ok(timescale_schema_of(&server(config)?).await?),
+    }
 }

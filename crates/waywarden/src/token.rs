@@ -4,7 +4,7 @@ use crate::store::{Data, block_on};
 use anyhow::{Result, bail};
 use std::io::Write;
 use waywarden_console::auth::new_secret;
-use waywarden_store::{AdminStore, Role, StoreError, Token};
+use waywarden_store::{Role, StoreError, Token};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -34,9 +34,13 @@ enum Action {
 }
 
 pub fn run(args: Args) -> Result<()> {
-    let store = args.data.open()?;
+    block_on(act(args))
+}
+
+async fn act(args: Args) -> Result<()> {
+    let store = args.data.open().await?;
     let now = crate::clock::now();
-    let mut out = std::io::stdout().lock();
+    let mut out = std::io::stdout();
     match args.action {
         Action::Make { name, role, days } => {
             let Some(role) = Role::from_name(&role) else {
@@ -57,18 +61,16 @@ pub fn run(args: Args) -> Result<()> {
                 withdrawn: None,
             };
             let named = token.name.clone();
-            block_on(async {
-                match store.create_token(hash, token).await {
-                    Err(StoreError::Conflict { .. }) => bail!(
-                        "a token named `{named}` is in force; withdraw it first, or take another name"
-                    ),
-                    made => Ok(made?),
-                }
-            })?;
+            match store.create_token(hash, token).await {
+                Err(StoreError::Conflict { .. }) => bail!(
+                    "a token named `{named}` is in force; withdraw it first, or take another name"
+                ),
+                made => made?,
+            }
             writeln!(out, "{secret}")?;
         }
         Action::List => {
-            for t in block_on(async { Ok(store.tokens().await?) })? {
+            for t in store.tokens().await? {
                 let state = if t.is_valid_at(now) {
                     "valid"
                 } else {
@@ -84,7 +86,7 @@ pub fn run(args: Args) -> Result<()> {
             }
         }
         Action::Withdraw { name } => {
-            block_on(async { Ok(store.withdraw_token(&name, now).await?) })?;
+            store.withdraw_token(&name, now).await?;
         }
     }
     Ok(())

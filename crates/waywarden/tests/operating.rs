@@ -4,8 +4,9 @@
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 use support::{
     PROGRAM, Running, acknowledged, addresses, settled, simulate_until, token, violations,
 };
@@ -202,6 +203,21 @@ fn commands_find_the_folder_by_the_configuration() {
     );
 }
 
+/// Runs the block of docs/operations.md that begins with a comment.
+fn commands_of_the_document(begins: &str, folders: &[(&str, &PathBuf)]) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let document = std::fs::read_to_string(root.join("docs/operations.md")).unwrap();
+    let blocks = document.split("```sh\n").skip(1);
+    let mut blocks = blocks.map(|b| b.split("```").next().unwrap());
+    let commands = blocks.find(|b| b.starts_with(begins)).unwrap();
+    let programs = Path::new(PROGRAM).parent().unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let mut shell = Command::new("sh");
+    shell.args(["-euc", commands]).env("PATH", path);
+    let done = shell.envs(folders.iter().copied()).output().unwrap();
+    assert!(done.status.success(), "{}", said(&done));
+}
+
 /// The commands of docs/operations.md: a copy while it runs, and a start on the copy and the log.
 #[test]
 fn a_restored_backup_catches_up_from_the_log() {
@@ -216,26 +232,69 @@ fn a_restored_backup_catches_up_from_the_log() {
         settled(&running, &key);
     };
     send("first.jsonl", "2026-03-10T06:30:00+07:00");
-    let copied = waywarden(&["backup", "--data", text(&data), text(&of("backup"))]);
-    assert!(copied.status.success(), "{}", said(&copied));
+    let folders = [
+        ("DATA", &data),
+        ("BACKUP", &of("backup")),
+        ("RESTORED", &restored),
+    ];
+    commands_of_the_document("# Backup", &folders);
     send("second.jsonl", "2026-03-10T10:00:00+07:00");
     let expected = violations(&running, &key);
     let sent = acknowledged(&of("second.jsonl")).len() as u64;
     running.stop();
 
-    std::fs::create_dir(&restored).unwrap();
-    for file in ["VERSION", "auth.key", "last-stamp"] {
-        std::fs::copy(data.join(file), restored.join(file)).unwrap();
-    }
-    let copy = Command::new("cp")
-        .args(["-a", text(&data.join("log")), text(&restored)])
-        .status();
-    assert!(copy.unwrap().success());
-    std::fs::copy(of("backup").join("store.db"), restored.join("store.db")).unwrap();
+    commands_of_the_document("# Restore", &folders);
     // Tokens are in the copy.
     let again = Running::start(&restored);
     let (filed, _, aside) = settled(&again, &key);
     assert_eq!((filed, aside), (sent, 0));
     assert_eq!(violations(&again, &key), expected);
     again.stop();
+}
+
+/// What is older than `store.positions_kept` goes, soon after a start; violations stay.
+#[test]
+fn what_is_no_longer_kept_is_removed_by_the_running_program() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let running = Running::start(&data);
+    let key = token(&data);
+    let ledger = dir.path().join("ledger.jsonl");
+    let until = "2026-03-10T06:30:00+07:00";
+    simulate_until(&addresses(&running), &ledger, 4, until).finish();
+    settled(&running, &key);
+    running.stop();
+    let lines = |what: &str| {
+        let day = [
+            "--from",
+            "2026-03-09",
+            "--to",
+            "2026-03-12",
+            "--format",
+            "jsonl",
+        ];
+        let done = waywarden(&[&["export", what, "--data", text(&data)], &day[..]].concat());
+        assert!(done.status.success(), "{}", said(&done));
+        String::from_utf8(done.stdout).unwrap()
+    };
+    let (positions, violations) = (lines("positions"), lines("violations"));
+    assert!(positions.lines().count() > 1000 && !violations.is_empty());
+
+    let mut again = Command::new(PROGRAM)
+        .args(["run", "--any-port", "--http", "127.0.0.1:0", "--data"])
+        .arg(&data)
+        .env("WAYWARDEN__STORE__POSITIONS_KEPT", "1d")
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let until = Instant::now() + Duration::from_secs(120);
+    let mut left = positions;
+    while !left.is_empty() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(200));
+        left = lines("positions");
+    }
+    again.kill().unwrap();
+    again.wait().unwrap();
+    assert!(left.is_empty(), "{} are left", left.lines().count());
+    assert_eq!(lines("violations"), violations);
 }

@@ -67,6 +67,37 @@ fn registered() -> BTreeSet<String> {
     names
 }
 
+/// The last text of every call of `tracing::error!` and `tracing::warn!`: what a line says.
+fn lines_that_ask_for_something() -> BTreeSet<String> {
+    let (mut files, mut found) = (Vec::new(), BTreeSet::new());
+    for entry in std::fs::read_dir(root().join("crates")).unwrap() {
+        sources(&entry.unwrap().path().join("src"), &mut files);
+    }
+    // What was folded is told in the words of the line itself.
+    for file in files.iter().filter(|f| !f.ends_with("telemetry/fold.rs")) {
+        let text = std::fs::read_to_string(file).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for call in ["tracing::error!(", "tracing::warn!("] {
+            for made in code.split(call).skip(1) {
+                let parts: Vec<&str> = made.split('"').collect();
+                let last = |n: &usize| parts[n + 1].trim_start().starts_with(')');
+                let said = (1..parts.len() - 1).step_by(2).find(last).unwrap();
+                found.insert(parts[said].to_owned());
+            }
+        }
+    }
+    // Whose text is an error's.
+    found.retain(|said| !said.contains('{'));
+    found
+}
+
+#[test]
+fn every_line_that_asks_for_something_has_its_row() {
+    let found = lines_that_ask_for_something();
+    assert!(found.contains("message set aside") && found.len() > 10);
+    assert_eq!(rows(&operations(), "The log"), found);
+}
+
 #[test]
 fn every_metric_has_its_row() {
     let (told, registered) = (rows(&operations(), "Metrics"), registered());
@@ -88,6 +119,12 @@ fn every_reason_not_to_be_ready_has_its_row() {
     );
     expected.insert("store_…".to_owned());
     assert_eq!(rows(&operations(), "Ready or not"), expected);
+    let handbook = root().join("docs/duty-handbook.vi.md");
+    let handbook = std::fs::read_to_string(handbook).unwrap();
+    for reason in expected {
+        let row = format!("\n| `{reason}` |");
+        assert!(handbook.contains(&row), "{reason} is not in the handbook");
+    }
 }
 
 /// What must not be told of the example's drivers and vehicles.
@@ -204,9 +241,7 @@ fn a_signal_asks_for_another_link() {
         }
     };
     wait(1);
-    let pid = running.pid().to_string();
-    let sent = Command::new("kill").args(["-USR1", &pid]).status().unwrap();
-    assert!(sent.success());
+    running.signal(rustix::process::Signal::USR1);
     wait(2);
     running.stop();
 }

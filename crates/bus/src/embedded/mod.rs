@@ -89,11 +89,6 @@ pub struct EmbeddedLog {
 }
 
 impl EmbeddedLog {
-    /// The offset that the next durable message of a partition gets; 0 for one that is not there.
-    pub fn end(&self, partition: u32) -> Offset {
-        self.shared.range(partition).map_or(0, |(_, end)| end)
-    }
-
     /// Opens the log in `dir`, or makes it. Blocks on the disk.
     ///
     /// # Errors
@@ -195,6 +190,10 @@ impl Log for EmbeddedLog {
 
     async fn range(&self, partition: u32) -> Result<(Offset, Offset), BusError> {
         self.shared.range(partition)
+    }
+
+    fn seen_end(&self, partition: u32) -> Offset {
+        self.shared.range(partition).map_or(0, |(_, end)| end)
     }
 
     async fn wait_beyond(&self, partition: u32, offset: Offset) -> Result<(), BusError> {

@@ -54,7 +54,7 @@ pub(crate) fn all() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(status::openapi_json))
         .routes(routes!(status::status))
         .routes(routes!(session::enter))
-        .routes(routes!(session::session))
+        .routes(routes!(session::session, session::begin))
         .routes(routes!(session::end))
         .routes(routes!(vehicles::list))
         .routes(routes!(vehicles::track))

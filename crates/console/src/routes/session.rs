@@ -1,7 +1,7 @@
 //! Signing a page in and out.
 
 use super::params::Params;
-use crate::auth::{COOKIE, Identity, client, cookie};
+use crate::auth::{COOKIE, Identity, client, cookie, token_hash};
 use crate::error::{ApiError, Problem};
 use crate::page::page_is_built;
 use crate::state::App;
@@ -93,6 +93,21 @@ pub(super) async fn session(
         version: env!("CARGO_PKG_VERSION"),
         page_is_built: page_is_built(),
     })
+}
+
+/// Trades a token for a session cookie, so that what the page does is done in the token's name.
+#[utoipa::path(post, path = "/api/v1/session", tag = "session", security(("token" = [])),
+    responses((status = 204, description = "with the cookie"),
+        (status = 401, body = Problem), (status = 403, body = Problem)))]
+pub(super) async fn begin(
+    State(app): State<Arc<App>>,
+    Extension(me): Extension<Identity>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let token = token_hash(&headers).ok_or(ApiError::Unauthorised)?;
+    let secret = app.sessions.open(me.role, Some(token), app.now());
+    let cookie = set_cookie(&app, &secret, app.config.session_lifetime.as_secs());
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }
 
 /// Signs the page out; a token is not touched by it.

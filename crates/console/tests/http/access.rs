@@ -188,3 +188,39 @@ fn parts(f: &Fixture) -> waywarden_console::Parts {
         shutdown: tokio_util::sync::CancellationToken::new(),
     }
 }
+
+/// What a page does that a token signed in is done in the token's name, and ends with the token.
+#[test]
+fn a_token_signs_a_page_in() {
+    let f = Fixture::new();
+    let token = f.token(Role::Operator);
+    let name = f.get("/api/v1/session", &token).json()["name"].clone();
+    assert_eq!(f.send("POST", "/api/v1/session", &[], None).status, 401);
+    let signed = f.send(
+        "POST",
+        "/api/v1/session",
+        &[("authorization", &bearer(&token))],
+        None,
+    );
+    assert_eq!(signed.status, 204);
+    let set = signed.header("set-cookie");
+    assert!(
+        set.contains("HttpOnly") && set.contains("SameSite=Strict"),
+        "{set}"
+    );
+    let cookie = set.split(';').next().unwrap().to_owned();
+    let mine = || f.send("GET", "/api/v1/session", &[("cookie", &cookie)], None);
+    assert_eq!(mine().json()["name"], name);
+    // A cookie alone opens no second session.
+    let again = f.send(
+        "POST",
+        "/api/v1/session",
+        &[("cookie", &cookie), ("sec-fetch-site", "same-origin")],
+        None,
+    );
+    assert_eq!(again.status, 401);
+    let now = waywarden_model::Timestamp::from_millis(T0);
+    let withdrawn = f.store.withdraw_token(name.as_str().unwrap(), now);
+    f.runtime.block_on(withdrawn).unwrap();
+    assert_eq!(mine().status, 401);
+}

@@ -124,7 +124,8 @@ fn what_awaits_a_rebuild_is_kept_back_and_not_lost() {
         mut newer,
         ..
     } = records(40);
-    let late = newer.remove(10);
+    let mut late = newer.remove(10);
+    late.verdict = waywarden_model::Verdict::Late;
     let batch = |sources, read| Batch {
         sources,
         records_read: read,

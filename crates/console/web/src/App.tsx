@@ -1,11 +1,13 @@
 /** The page: lists on the left, the map, what is chosen on the right, the state at the foot. */
 
-import { useEffect } from "react";
+import { type FormEvent, useEffect, useState } from "react";
+import { ApiError, api } from "./api/client";
 import { useTranslator } from "./i18n";
 import { MapPane } from "./map/MapPane";
 import { Lists } from "./panels/Lists";
 import { StatusBar } from "./panels/StatusBar";
 import { TopBar } from "./panels/TopBar";
+import { told } from "./panels/parts";
 import { VehiclePanel } from "./panels/VehiclePanel";
 import { ViolationPanel } from "./panels/ViolationPanel";
 import { enter, entry, keepUp, session } from "./state/app";
@@ -45,6 +47,43 @@ function Desk() {
   );
 }
 
+/** With one's own token: what is decided is signed by its name. */
+function SignIn() {
+  const t = useTranslator();
+  const [token, setToken] = useState("");
+  const [problem, setProblem] = useState("");
+  const submit = async (e: FormEvent) => {
+    e.preventDefault();
+    setProblem("");
+    try {
+      await api.signIn(token.trim());
+      await enter();
+    } catch (error) {
+      const refused = error instanceof ApiError && error.status === 401;
+      setProblem(refused ? t("signin.refused") : told(t, error));
+    }
+  };
+  return (
+    <form className="signin" onSubmit={(e) => void submit(e)}>
+      <label>
+        {t("signin.token")}
+        <input
+          type="password"
+          autoComplete="current-password"
+          value={token}
+          onChange={(e) => setToken(e.target.value)}
+        />
+      </label>
+      <button type="submit" disabled={!token.trim()}>
+        {t("signin.enter")}
+      </button>
+      <p className="over" role="alert">
+        {problem}
+      </p>
+    </form>
+  );
+}
+
 function Notice() {
   const t = useTranslator();
   const state = useStore(entry);
@@ -56,6 +95,7 @@ function Notice() {
         <>
           <h1>{t("signin.title")}</h1>
           <p>{t("signin.text")}</p>
+          <SignIn />
         </>
       )}
       {state === "forbidden" && <p>{t("signin.forbidden", { role })}</p>}

@@ -1,7 +1,7 @@
 // The page in headless Chromium against the program itself, with the example and a small fleet.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -99,6 +99,25 @@ test("the link signs in once, in Vietnamese", async () => {
   await again.locator(".notice h1").waitFor();
   assert.equal(await again.locator("button.violation").count(), 0);
   await again.context().close();
+});
+
+test("a person signs in with a token of their own, and decides in its name", async () => {
+  const made = spawnSync(PROGRAM, ["token", "--data", join(folder, "data"), "make", "truc-ban-01", "--role", "operator"]);
+  assert.equal(made.status, 0, String(made.stderr));
+  const own = await open();
+  await own.goto(origin);
+  await own.getByLabel("Mã truy cập").fill("wrong");
+  await own.getByRole("button", { name: "Đăng nhập" }).click();
+  await until("a wrong token is told", async () => (await own.getByRole("alert").innerText()) !== "");
+  await own.getByLabel("Mã truy cập").fill(String(made.stdout).trim());
+  await own.getByRole("button", { name: "Đăng nhập" }).click();
+  await own.locator("footer.bar").waitFor();
+  const over = own.locator('button.violation[data-kind="overspeed"]:has(.pill[data-status="new"])');
+  await over.last().click();
+  await own.locator("aside.detail textarea").fill("khớp với hành trình");
+  await own.locator("aside.detail button.confirm").click();
+  await own.locator("aside.detail blockquote footer").getByText("truc-ban-01").waitFor();
+  await own.context().close();
 });
 
 test("violations of several kinds fill the list, and a filter leaves one kind", async () => {

@@ -156,6 +156,10 @@ impl Log for TestLog {
         Ok((0, 0))
     }
 
+    fn seen_end(&self, _partition: u32) -> Offset {
+        0
+    }
+
     async fn wait_beyond(&self, _: u32, _: Offset) -> Result<(), BusError> {
         Ok(())
     }

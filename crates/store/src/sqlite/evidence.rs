@@ -2,6 +2,7 @@
 
 use super::rows::{Reader, all};
 use super::source_id;
+use super::writer::Session;
 use crate::batch::Result;
 use crate::episodes::counts_driving;
 use crate::evidence::{COPIED, Copies, EVIDENCE, FRAME, frame, open};
@@ -12,11 +13,12 @@ use std::collections::BTreeMap;
 use waywarden_model::{Period, Span, Timestamp, Violation, ViolationId};
 
 pub(super) fn freeze(
-    conn: &Connection,
+    session: &mut Session<'_>,
     v: &Violation,
     revision: u32,
     now: Timestamp,
 ) -> Result<()> {
+    let conn = session.conn;
     let mut copies = Copies::new();
     for span in &v.spans {
         copy_span(conn, span, &mut copies)?;
@@ -31,7 +33,7 @@ pub(super) fn freeze(
     } else {
         Vec::new()
     };
-    let sealed = copies.seal(v, frames, &periods)?;
+    let sealed = copies.seal(v, frames, &periods, |json| session.compress(json))?;
     conn.prepare_cached(
         "INSERT OR REPLACE INTO evidence (violation, revision, at, sha256, body)
          VALUES (?1, ?2, ?3, ?4, ?5)",

@@ -29,6 +29,7 @@ use crate::stage::Stage;
 use async_trait::async_trait;
 use readers::Readers;
 use refinery::embed_migrations;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -90,7 +91,11 @@ impl SqliteStore {
     /// [`StoreError::Newer`] when a newer program made it; [`StoreError::Corrupt`] when it is
     /// another application's database.
     pub fn open(path: &Path, options: Options) -> Result<Self> {
-        let mut conn = Connection::open(path)?;
+        // The writer's thread has it alone, and a connection is never shared between threads.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut conn = Connection::open_with_flags(path, flags)?;
         // First of all: preparing writes, and what a newer program made is left as it is.
         refuse_newer(&conn)?;
         prepare(&conn, options.cache_kib)?;
@@ -161,6 +166,13 @@ fn prepare(conn: &Connection, cache_kib: u32) -> Result<()> {
     conn.pragma_update(None, "wal_autocheckpoint", 8192)?;
     conn.pragma_update(None, "journal_size_limit", 256 << 20)?;
     conn.set_prepared_statement_cache_capacity(128);
+    steady_plans(conn)
+}
+
+/// Plans do not look at bound values. Otherwise a statement with a range is compiled again each
+/// time its bounds are bound, which costs more than running it.
+fn steady_plans(conn: &Connection) -> Result<()> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
 }
 
@@ -340,6 +352,7 @@ fn open_reader(path: &Path) -> Result<Connection> {
     conn.busy_timeout(Duration::from_secs(10))?;
     conn.pragma_update(None, "cache_size", -8192)?;
     conn.set_prepared_statement_cache_capacity(64);
+    steady_plans(&conn)?;
     Ok(conn)
 }
 

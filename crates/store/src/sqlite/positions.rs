@@ -3,9 +3,9 @@
 use super::rows::{Binder, RECORD_COLUMNS};
 use super::states::Concerned;
 use super::writer::Session;
-use crate::batch::{AsideRecord, Committed, FiledRecord, Result, SourceRecords};
+use crate::batch::{AsideRecord, Committed, FiledRecord, Result, SourceRecords, StoreError};
 use crate::rows::{RECORD, put_record, put_said};
-use rusqlite::{CachedStatement, Connection, Error, ErrorCode};
+use rusqlite::{CachedStatement, Connection, OptionalExtension};
 use std::fmt::Write;
 use waywarden_model::{Timestamp, Verdict};
 
@@ -17,6 +17,18 @@ struct Row<'a> {
     source: i64,
     frame: i64,
     filed: &'a FiledRecord,
+}
+
+impl Row<'_> {
+    /// The filing key: source, event time, content.
+    fn key(&self) -> (i64, i64, i64) {
+        let filed = self.filed;
+        (
+            self.source,
+            filed.record.time.millis(),
+            filed.hash.cast_signed(),
+        )
+    }
 }
 
 /// One source of a batch, its frames numbered.
@@ -89,17 +101,22 @@ fn file_newer(conn: &Connection, entries: &mut [Entry<'_>], done: &mut Committed
         let slot = ROWS.iter().position(|n| *n <= rest.len()).unwrap_or(2);
         let (chunk, behind) = rest.split_at(ROWS[slot].min(rest.len()));
         rest = behind;
-        if inserts.all(slot, chunk)? {
+        let written = inserts.new_ones(slot, chunk)?;
+        if written == chunk.len() {
             new.extend(chunk.iter().map(|(i, r)| (*i, r.filed.frame)));
             done.filed += chunk.len() as u64;
             continue;
         }
-        // Against the caller's promise one of them is on file.
-        for (i, row) in chunk {
-            if insert_or_keep(conn, row)? {
+        // Against the caller's promise one of them is on file, or stands in the batch before it.
+        let first = rows.len() - rest.len() - chunk.len();
+        for (n, (i, row)) in chunk.iter().enumerate() {
+            let before = rows[..first + n].iter();
+            let again = before.rev().any(|(_, before)| before.key() == row.key());
+            if !again && is_of_its_frame(conn, row)? {
                 new.push((*i, row.filed.frame));
                 done.filed += 1;
             } else {
+                keep_earlier(conn, row)?;
                 done.repeated += 1;
             }
         }
@@ -138,7 +155,8 @@ fn file_older(
     }))
 }
 
-/// The three statements of plain inserts, prepared when first used.
+/// The three statements for many rows, prepared when first used. They leave out what is on file:
+/// a statement that failed instead would keep a copy of every page it changes, to undo it.
 struct Inserts<'c> {
     conn: &'c Connection,
     ready: [Option<CachedStatement<'c>>; ROWS.len()],
@@ -152,30 +170,23 @@ impl<'c> Inserts<'c> {
         }
     }
 
-    /// False when a row of this key is on file: then none has been written.
-    fn all(&mut self, slot: usize, chunk: &[(usize, Row<'_>)]) -> Result<bool> {
+    /// How many of the rows were not on file and are now.
+    fn new_ones(&mut self, slot: usize, chunk: &[(usize, Row<'_>)]) -> Result<usize> {
         if self.ready[slot].is_none() {
-            let sql = insert_sql("INSERT", ROWS[slot]);
-            self.ready[slot] = Some(self.conn.prepare_cached(&sql)?);
+            self.ready[slot] = Some(self.conn.prepare_cached(&insert_sql(ROWS[slot]))?);
         }
         let stmt = self.ready[slot].as_mut().expect("filled above");
         let mut b = Binder::new(stmt);
         for (_, row) in chunk {
             bind(&mut b, row)?;
         }
-        match b.execute() {
-            Ok(_) => Ok(true),
-            Err(Error::SqliteFailure(e, _)) if e.code == ErrorCode::ConstraintViolation => {
-                Ok(false)
-            }
-            Err(e) => Err(e.into()),
-        }
+        Ok(b.execute()?)
     }
 }
 
-fn insert_sql(verb: &str, rows: usize) -> String {
+fn insert_sql(rows: usize) -> String {
     let mut sql = format!(
-        "{verb} INTO positions (source, time, hash, received, verdict, frame, {RECORD}) VALUES "
+        "INSERT OR IGNORE INTO positions (source, time, hash, received, verdict, frame, {RECORD}) VALUES "
     );
     let one = format!("({})", ["?"; 6 + RECORD_COLUMNS].join(","));
     for i in 0..rows {
@@ -198,23 +209,37 @@ fn bind(b: &mut Binder<'_, '_>, row: &Row<'_>) -> rusqlite::Result<()> {
 
 /// True when the row is new; of copies the smaller time of receipt counts.
 fn insert_or_keep(conn: &Connection, row: &Row<'_>) -> Result<bool> {
-    let mut stmt = conn.prepare_cached(&insert_sql("INSERT OR IGNORE", 1))?;
+    let mut stmt = conn.prepare_cached(&insert_sql(1))?;
     let mut b = Binder::new(&mut stmt);
     bind(&mut b, row)?;
     if b.execute()? == 1 {
         return Ok(true);
     }
+    keep_earlier(conn, row)?;
+    Ok(false)
+}
+
+/// Of copies the smaller time of receipt counts.
+fn keep_earlier(conn: &Connection, row: &Row<'_>) -> Result<()> {
+    let (source, time, hash) = row.key();
     conn.prepare_cached(
         "UPDATE positions SET received = ?4
          WHERE source = ?1 AND time = ?2 AND hash = ?3 AND received > ?4",
     )?
-    .execute((
-        row.source,
-        row.filed.record.time.millis(),
-        row.filed.hash.cast_signed(),
-        row.filed.received.millis(),
-    ))?;
-    Ok(false)
+    .execute((source, time, hash, row.filed.received.millis()))?;
+    Ok(())
+}
+
+/// Whether the row on file is this one: a frame has its number from this batch alone.
+fn is_of_its_frame(conn: &Connection, row: &Row<'_>) -> Result<bool> {
+    let frame: Option<i64> = conn
+        .prepare_cached(
+            "SELECT frame FROM positions WHERE source = ?1 AND time = ?2 AND hash = ?3",
+        )?
+        .query_row(row.key(), |r| r.get(0))
+        .optional()?;
+    let frame = frame.ok_or_else(|| StoreError::Failed("a record was not taken".into()))?;
+    Ok(frame == row.frame)
 }
 
 fn file_frames(conn: &Connection, entry: &Entry<'_>) -> Result<()> {

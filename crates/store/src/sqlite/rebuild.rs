@@ -8,7 +8,7 @@ use crate::batch::{Claim, DayState, Result};
 use crate::episodes::{Standing, counts_driving, successor};
 use crate::filed::{STORED, behind as behind_key, limit as rows, stored};
 use crate::rebuild::{DAYS_KEPT, Due, Mark, RebuildStore, Rebuilt, Replaced, StoredRecord};
-use crate::rows::RECORD;
+use crate::rows::{RECORD, verdicts_shown};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeSet;
@@ -218,15 +218,16 @@ fn set_verdicts(conn: &Connection, source: i64, r: &Rebuilt) -> Result<()> {
     }
     conn.prepare_cached("DELETE FROM latest WHERE source = ?1")?
         .execute([source])?;
-    conn.prepare_cached(
+    conn.prepare_cached(&format!(
         "INSERT INTO latest (source, time, hash, received, verdict, lat, lon, speed, course,
                              ignition, said, driver)
          SELECT source, time, hash, received, verdict, lat, lon, speed, course, ignition, said,
                 driver
          FROM positions
-         WHERE source = ?1 AND lat IS NOT NULL AND (verdict = 0 OR verdict >= 100)
+         WHERE source = ?1 AND lat IS NOT NULL AND verdict IN ({})
          ORDER BY time DESC, hash LIMIT 1",
-    )?
+        verdicts_shown()
+    ))?
     .execute([source])?;
     Ok(())
 }

@@ -191,3 +191,31 @@ async fn a_failed_write_leaves_nothing_and_spares_its_neighbours() {
         .unwrap();
     assert_eq!(joined, 5);
 }
+
+/// Rows stated to be newer that are not: on file already, and twice in one statement.
+#[tokio::test]
+async fn repeats_among_the_newer_are_counted_and_the_smaller_receipt_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&dir.path().join("store.db"), Options::default()).unwrap();
+    let claim = store.claim(0, "w").await.unwrap();
+    store.commit(&claim, 0, 1, batch(0..10)).await.unwrap();
+    let mut again = batch(5..80);
+    let newer = &mut again.sources[0].newer;
+    newer[0].received = Timestamp::from_secs(3);
+    newer[1].received = Timestamp::from_secs(1_000);
+    newer.insert(20, newer[19].clone());
+    let done = store.commit(&claim, 1, 2, again).await.unwrap();
+    assert_eq!((done.filed, done.repeated, done.late), (70, 6, 0));
+    let on_file: (i64, i64, i64) = store
+        .read(|c| {
+            Ok(c.query_row(
+                "SELECT count(*), min(received) FILTER (WHERE time = 5000),
+                        min(received) FILTER (WHERE time = 6000) FROM positions",
+                [],
+                |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)),
+            )?)
+        })
+        .await
+        .unwrap();
+    assert_eq!(on_file, (80, 3_000, 6_000));
+}

@@ -42,7 +42,7 @@ pub(super) fn upsert(session: &mut Session<'_>, v: &Violation, now: Timestamp) -
         note_change(session.conn, id, step.revision, change, now)?;
     }
     if step.freeze {
-        evidence::freeze(session.conn, v, step.revision, now)?;
+        evidence::freeze(session, v, step.revision, now)?;
     }
     Ok(true)
 }

@@ -1,6 +1,7 @@
 //! The one thread that writes: what waits together is committed together.
 
 use crate::batch::{Result, StoreError};
+use crate::evidence::ZSTD_LEVEL;
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::HashMap;
 use std::fmt;
@@ -22,6 +23,8 @@ pub(crate) struct Session<'a> {
 struct Memory {
     sources: HashMap<SourceId, i64>,
     next_frame: Option<i64>,
+    /// Made at the first evidence; it is megabytes, and making it takes longer than using it.
+    compressor: Option<zstd::bulk::Compressor<'static>>,
 }
 
 impl Session<'_> {
@@ -33,6 +36,16 @@ impl Session<'_> {
         let id = intern(self.conn, source.as_str())?;
         self.memory.sources.insert(source.clone(), id);
         Ok(id)
+    }
+
+    /// Compresses with the writer's own compressor: the same bytes as with a fresh one.
+    pub fn compress(&mut self, bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+        match &mut self.memory.compressor {
+            Some(compressor) => compressor.compress(bytes),
+            none => none
+                .insert(zstd::bulk::Compressor::new(ZSTD_LEVEL)?)
+                .compress(bytes),
+        }
     }
 
     /// Reserves `count` numbers for frames and gives the first; gaps do no harm.

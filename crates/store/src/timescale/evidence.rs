@@ -4,7 +4,7 @@ use super::cells::{Reader, all};
 use super::trouble::Outcome;
 use super::work::Work;
 use crate::episodes::counts_driving;
-use crate::evidence::{COPIED, Copies, FRAME, frame};
+use crate::evidence::{COPIED, Copies, FRAME, ZSTD_LEVEL, frame};
 use crate::filed::limit;
 use crate::rows::{self, PERIOD, RECORD};
 use waywarden_model::{Period, Span, Timestamp, Violation};
@@ -26,7 +26,9 @@ pub(super) async fn freeze(
     } else {
         Vec::new()
     };
-    let sealed = copies.seal(v, frames.into_iter().collect(), &periods)?;
+    let sealed = copies.seal(v, frames.into_iter().collect(), &periods, |json| {
+        zstd::bulk::compress(json, ZSTD_LEVEL)
+    })?;
     work.execute(
         "INSERT INTO evidence (violation, revision, at, sha256, body) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (violation, revision) DO UPDATE

@@ -11,7 +11,7 @@ use crate::batch::{Claim, DayState, Result};
 use crate::episodes::{counts_driving, successor};
 use crate::filed::{STORED, behind as behind_key, day_state, limit as rows, mark, stored};
 use crate::rebuild::{Due, Mark, RebuildStore, Rebuilt, Replaced, StoredRecord};
-use crate::rows::{Cells, RECORD};
+use crate::rows::{Cells, RECORD, verdicts_shown};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::types::ToSql;
@@ -237,8 +237,9 @@ async fn set_verdicts(work: &Work<'_>, source: i32, r: &Rebuilt) -> Outcome<()> 
                    said, driver";
     let sql = format!(
         "INSERT INTO latest ({columns}) SELECT {columns} FROM positions
-         WHERE source = $1 AND lat IS NOT NULL AND (verdict = 0 OR verdict >= 100)
-         ORDER BY time DESC, hash LIMIT 1"
+         WHERE source = $1 AND lat IS NOT NULL AND verdict IN ({})
+         ORDER BY time DESC, hash LIMIT 1",
+        verdicts_shown()
     );
     work.execute(&sql, &[&source]).await?;
     Ok(())

@@ -1,6 +1,6 @@
 //! What no single key shows: keys that do not fit together, files that are not there, doubts.
 
-use super::Config;
+use super::{Config, LogKind};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -122,6 +122,15 @@ fn gateway(config: &Config, found: &mut Vec<Problem>) {
 }
 
 fn storage(config: &Config, found: &mut Vec<Problem>) {
+    let (kafka, on_kafka) = (&config.kafka, config.log_kind == LogKind::Kafka);
+    if on_kafka && kafka.min_in_sync > kafka.replication {
+        let what = format!("is above `log.replication` ({})", kafka.replication);
+        found.push(Problem::refuse("log.min_in_sync", what));
+    }
+    if on_kafka && kafka.min_in_sync < 2 {
+        let what = "is below 2: a device is told 'received' when one broker alone has its data";
+        found.push(Problem::doubt("log.min_in_sync", what));
+    }
     for (key, bytes) in [
         ("log.segment_size", config.log.segment_bytes),
         ("log.max_size", config.log.max_bytes),

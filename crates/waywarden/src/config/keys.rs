@@ -1,7 +1,7 @@
 //! Every key: its name, what it means, how it is shown and set. The documents are made from this.
 
-use super::Config;
 use super::value::{Value, Wrong, show_duration, show_size};
+use super::{Config, LogKind, StoreKind};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -80,6 +80,20 @@ macro_rules! number {
             show: |c| c.$($field).+.to_string(),
             set: |c, v| {
                 c.$($field).+ = v.number($least)?;
+                Ok(())
+            },
+        }
+    };
+}
+
+macro_rules! text {
+    ($name:literal, $($field:ident).+, $about:literal) => {
+        Key {
+            name: $name,
+            about: $about,
+            show: |c| quoted(&c.$($field).+),
+            set: |c, v| {
+                not_empty(v)?.clone_into(&mut c.$($field).+);
                 Ok(())
             },
         }
@@ -266,6 +280,56 @@ pub const KEYS: &[Key] = &[
         gateway.times.clock_tolerance,
         "How far the clock may stand before the last stamp while the gateway is ready."
     ),
+    Key {
+        name: "log.kind",
+        about: "Where the log is: embedded (in the data folder) or kafka.",
+        show: |c| {
+            quoted(&match c.log_kind {
+                LogKind::Embedded => "embedded",
+                LogKind::Kafka => "kafka",
+            })
+        },
+        set: |c, v| {
+            c.log_kind = match v.text()? {
+                "embedded" => LogKind::Embedded,
+                "kafka" => LogKind::Kafka,
+                text => return Err(format!("is `{text}`, it must be embedded or kafka")),
+            };
+            Ok(())
+        },
+    },
+    text!(
+        "log.brokers",
+        kafka.brokers,
+        "Kafka: addresses of some brokers, with commas between them."
+    ),
+    text!(
+        "log.topic",
+        kafka.topic,
+        "Kafka: the topic; made where it is missing, and refused where its settings would lose data."
+    ),
+    number!(
+        "log.replication",
+        kafka.replication,
+        1,
+        "Kafka: copies of each partition."
+    ),
+    number!(
+        "log.min_in_sync",
+        kafka.min_in_sync,
+        1,
+        "Kafka: copies that must be written before a device is told. Below 2 one broker's disk is all."
+    ),
+    text!(
+        "log.compression",
+        kafka.compression,
+        "Kafka: lz4, zstd, snappy, gzip or none."
+    ),
+    text!(
+        "log.group",
+        kafka.group,
+        "Kafka: the group whose offsets show how far the workers are."
+    ),
     size!(
         "log.segment_size",
         log.segment_bytes as u64,
@@ -297,6 +361,40 @@ pub const KEYS: &[Key] = &[
         log.tail_bytes as usize,
         "Newest messages kept in memory, so that a worker that follows never reads the disk."
     ),
+    Key {
+        name: "store.kind",
+        about: "Where the store is: sqlite (in the data folder) or timescale (on a server).",
+        show: |c| {
+            quoted(&match c.store_kind {
+                StoreKind::Sqlite => "sqlite",
+                StoreKind::Timescale => "timescale",
+            })
+        },
+        set: |c, v| {
+            c.store_kind = match v.text()? {
+                "sqlite" => StoreKind::Sqlite,
+                "timescale" => StoreKind::Timescale,
+                text => return Err(format!("is `{text}`, it must be sqlite or timescale")),
+            };
+            Ok(())
+        },
+    },
+    text!(
+        "store.server",
+        store_server,
+        "TimescaleDB: how the server is reached, as libpq has it, without the password."
+    ),
+    optional_path!(
+        "store.password_file",
+        store_password_file,
+        "TimescaleDB: file that holds the password."
+    ),
+    number!(
+        "store.connections",
+        timescale.connections,
+        1,
+        "TimescaleDB: connections beside those of the partitions."
+    ),
     number!("store.readers", store.readers, 1, "Read-only connections."),
     Key {
         name: "store.cache",
@@ -311,8 +409,9 @@ pub const KEYS: &[Key] = &[
     duration!(
         "store.positions_kept",
         retention.positions,
-        "Positions with their frames, driving periods, and what was set aside (TT 71/2024 asks for \
-         a year online). Violations and their evidence are never removed."
+        "Positions with their frames, driving periods, and what was set aside; what is older when it \
+         comes is set aside too. The default keeps them for ever; TT 71/2024 asks for a year online. \
+         Violations and their evidence are never removed."
     ),
     duration!(
         "store.reads_kept",

@@ -32,15 +32,38 @@ pub struct Config {
     /// Held devices that may be known at once.
     pub max_held: usize,
     pub log: waywarden_bus::Options,
+    /// Where the log is: in the data folder, or on Kafka.
+    pub log_kind: LogKind,
+    pub kafka: waywarden_bus::KafkaOptions,
     /// What the worker has taken stays in the log for this long: two intervals between backups.
     pub log_kept: Duration,
     pub store: waywarden_store::Options,
+    /// Where the store is: in the data folder, or on a server.
+    pub store_kind: StoreKind,
+    /// How the server is reached, as libpq has it, without the password.
+    pub store_server: String,
+    pub store_password_file: Option<PathBuf>,
+    pub timescale: waywarden_store::TimescaleOptions,
     pub worker: waywarden_worker::Options,
     pub retention: Retention,
     pub console: ConsoleConfig,
     pub telemetry: Telemetry,
     /// Where each key that is not left to its default was told: a line, a variable, a flag.
     told: BTreeMap<&'static str, String>,
+}
+
+/// Which log there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogKind {
+    Embedded,
+    Kafka,
+}
+
+/// Which store there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreKind {
+    Sqlite,
+    Timescale,
 }
 
 /// How long rows are kept. Violations, their evidence, reviews and changes are never removed.
@@ -74,11 +97,21 @@ impl Default for Config {
                 partitions: crate::store::PARTITIONS,
                 ..waywarden_bus::Options::default()
             },
+            log_kind: LogKind::Embedded,
+            kafka: waywarden_bus::KafkaOptions {
+                partitions: crate::store::PARTITIONS,
+                ..waywarden_bus::KafkaOptions::default()
+            },
             log_kept: 2 * DAY,
             store: waywarden_store::Options::default(),
+            store_kind: StoreKind::Sqlite,
+            store_server: "host=127.0.0.1 user=waywarden dbname=waywarden".to_owned(),
+            store_password_file: None,
+            timescale: waywarden_store::TimescaleOptions::default(),
             worker: waywarden_worker::Options::default(),
             retention: Retention {
-                positions: 400 * DAY,
+                // Older data than anybody has is filed too: a device's memory, recorded frames.
+                positions: 36_500 * DAY,
                 reads: 1_095 * DAY,
             },
             console: ConsoleConfig::default(),

@@ -1,18 +1,19 @@
 //! The roles of one process and the order in which they start and stop.
 
+use super::leap::Found;
 use super::{Demo, PARTITIONS, auth_key};
-use crate::config::{Config, Retention};
+use crate::config::{Config, LogKind, Retention};
 use crate::fleet::{DAY_MS, fleet};
 use anyhow::{Context, Result, bail};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use waywarden_bus::{EmbeddedLog, Log};
+use waywarden_bus::{EmbeddedLog, KafkaLog, Log};
 use waywarden_console::{Backlog, ConsoleHandle, LivePosition, ServiceStatus, StatusSource};
 use waywarden_gateway::{
     FreeSpace, GatewayConfig, GatewayHandle, Listener, Speaks, Surroundings, free_space_of,
@@ -22,7 +23,7 @@ use waywarden_model::registry::{Registers, Registry, RegistryDirectory};
 use waywarden_model::{Message, Protocol, Record, SourceId, TimeZone, Timestamp};
 use waywarden_rules::Profiles;
 use waywarden_simulator::{Span, Told, device::Pace};
-use waywarden_store::{AdminStore, DataFolder, Older, Role, SqliteStore, WorkerStore};
+use waywarden_store::{DataFolder, Older, Role, Store, WorkerStore};
 use waywarden_wire::Transport;
 use waywarden_worker::{Work, WorkerError};
 
@@ -39,7 +40,7 @@ const BETWEEN_PRUNES: Duration = Duration::from_millis(50);
 const LIVE_CAPACITY: usize = 4096;
 
 pub struct Roles {
-    log: Arc<EmbeddedLog>,
+    log: Arc<dyn Log>,
     gateway: GatewayHandle,
     console: ConsoleHandle,
     workers: Vec<JoinHandle<Result<(), WorkerError>>>,
@@ -57,15 +58,16 @@ impl Roles {
     /// Opens the data folder and starts everything on it.
     pub async fn start(config: Config, demo: &Demo<'_>) -> Result<Self> {
         let folder = DataFolder::open(&config.data)?;
-        let log = EmbeddedLog::open(&folder.path().join("log"), config.log.clone())?;
-        let store = SqliteStore::open(&folder.store_file(), config.store.clone())?;
-        let (log, store) = (Arc::new(log), Arc::new(store));
-        begin_with_example(&store, demo.example).await?;
-        let registry = registry(&store).await?;
+        let log = open_log(&config, &folder).await?;
+        let store = crate::store::open(&config).await?;
+        begin_with_example(store.as_ref(), demo.example).await?;
+        let registry = registry(store.as_ref()).await?;
         let directory = RegistryDirectory::new(registry, config.unknown, config.max_held);
         let directory = Arc::new(directory);
         directory.set_now(crate::clock::now());
-        announce(&store, &log).await?;
+        announce(store.as_ref(), log.as_ref()).await?;
+        let last_received = store.status().await?.last_received;
+        let found = Found::new(crate::clock::now(), last_received);
 
         let (intake, rest) = (CancellationToken::new(), CancellationToken::new());
         let metrics = prometheus::Registry::new();
@@ -78,7 +80,7 @@ impl Roles {
         let workers = start_workers(&place, &config, &positions, &rest).await?;
         let free_space = free_space_of(folder.path());
         let with = Surroundings {
-            log: Arc::clone(&log) as Arc<dyn Log>,
+            log: Arc::clone(&log),
             directory: Arc::clone(&directory) as Arc<dyn waywarden_model::DeviceDirectory>,
             sessions: wire_sessions(),
             clock: Arc::new(crate::clock::now),
@@ -110,7 +112,7 @@ impl Roles {
             log: config.log_kept,
             rows: config.retention,
         };
-        let care = tokio::spawn(care(place, kept, rest.clone()));
+        let care = tokio::spawn(care(place, kept, found, rest.clone()));
         Ok(Self {
             log,
             gateway,
@@ -146,14 +148,12 @@ impl Roles {
     /// Runs until a signal, or until a role fails; then stops in order: nothing new is read, what
     /// is in flight becomes durable, what is durable is judged and filed. SIGUSR1 tells a new link
     /// to the page.
-    pub async fn until_told(mut self) -> Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut asked = signal(SignalKind::user_defined1())?;
+    pub async fn until_told(mut self, mut signals: Signals) -> Result<()> {
         let (why, failed) = loop {
             tokio::select! {
-                _ = tokio::signal::ctrl_c() => break ("SIGINT", None),
-                _ = terminate.recv() => break ("SIGTERM", None),
-                _ = asked.recv() => super::show_link(&self),
+                _ = signals.interrupt.recv() => break ("SIGINT", None),
+                _ = signals.terminate.recv() => break ("SIGTERM", None),
+                _ = signals.link.recv() => super::show_link(&self),
                 failed = first_end(&mut self.workers) => {
                     break ("a partition stopped", Some(failed));
                 }
@@ -182,6 +182,24 @@ impl Roles {
     }
 }
 
+/// What the program listens to. Made before anything is told: a signal without somebody who
+/// listens would end it in the middle of something.
+pub struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    link: Signal,
+}
+
+impl Signals {
+    pub fn new() -> Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            link: signal(SignalKind::user_defined1())?,
+        })
+    }
+}
+
 /// Waits for the first worker to end by itself, which none should.
 async fn first_end(workers: &mut Vec<JoinHandle<Result<(), WorkerError>>>) -> anyhow::Error {
     loop {
@@ -196,7 +214,18 @@ async fn first_end(workers: &mut Vec<JoinHandle<Result<(), WorkerError>>>) -> an
     }
 }
 
-async fn begin_with_example(store: &SqliteStore, example: Option<&Path>) -> Result<()> {
+/// The log that the configuration names.
+async fn open_log(config: &Config, folder: &DataFolder) -> Result<Arc<dyn Log>> {
+    Ok(match config.log_kind {
+        LogKind::Embedded => {
+            let path = folder.path().join("log");
+            Arc::new(EmbeddedLog::open(&path, config.log.clone())?)
+        }
+        LogKind::Kafka => Arc::new(KafkaLog::open(config.kafka.clone()).await?),
+    })
+}
+
+async fn begin_with_example(store: &dyn Store, example: Option<&Path>) -> Result<()> {
     let Some(example) = example else {
         return Ok(());
     };
@@ -210,7 +239,7 @@ async fn begin_with_example(store: &SqliteStore, example: Option<&Path>) -> Resu
     Ok(())
 }
 
-async fn registry(store: &SqliteStore) -> Result<Arc<Registry>> {
+async fn registry(store: &dyn Store) -> Result<Arc<Registry>> {
     let version = store.registry_head().await?;
     let registers = match version {
         0 => Registers::default(),
@@ -221,8 +250,8 @@ async fn registry(store: &SqliteStore) -> Result<Arc<Registry>> {
 
 /// What the roles of one process share.
 struct Place {
-    log: Arc<EmbeddedLog>,
-    store: Arc<SqliteStore>,
+    log: Arc<dyn Log>,
+    store: Arc<dyn Store>,
     directory: Arc<RegistryDirectory>,
 }
 
@@ -251,7 +280,7 @@ async fn start_workers(
         };
         let work = Work {
             partition,
-            log: Arc::clone(&place.log) as Arc<dyn Log>,
+            log: Arc::clone(&place.log),
             store: Arc::clone(&place.store) as Arc<dyn WorkerStore>,
             profiles: Arc::new(Profiles::vietnam()),
             options,
@@ -353,9 +382,10 @@ struct Kept {
 
 /// Puts queued registry versions into the log; removes what is no longer kept. What fails is tried
 /// again: a full disk must not end it.
-async fn care(place: Place, kept: Kept, stop: CancellationToken) -> Result<()> {
+async fn care(place: Place, kept: Kept, found: Found, stop: CancellationToken) -> Result<()> {
     let (mut known, mut failed) = (place.directory.registry().version(), false);
-    let mut pruned_at = crate::clock::now();
+    // Soon after every start: a program that is started every day would never come to it.
+    let mut pruned_at: Option<Timestamp> = None;
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
@@ -370,18 +400,25 @@ async fn care(place: Place, kept: Kept, stop: CancellationToken) -> Result<()> {
             tracing::warn!(%error, "the store or the log refuses upkeep; it is tried again");
         }
         failed = done.is_err();
-        if now.since(pruned_at) >= PRUNE_EVERY_MS && !failed {
-            pruned_at = now;
-            prune(&place.store, kept.rows, now, &stop).await;
+        let due = pruned_at.is_none_or(|at| now.since(at) >= PRUNE_EVERY_MS);
+        if due && !failed {
+            pruned_at = Some(now);
+            if found.agrees_with(now) {
+                prune(place.store.as_ref(), kept.rows, now, &stop).await;
+            } else {
+                tracing::warn!("old rows stay: the clock leapt; restart when it is right");
+            }
         }
     }
 }
 
 async fn tend(place: &Place, known: &mut u32, kept: Kept, now: Timestamp) -> Result<()> {
-    announce(&place.store, &place.log).await?;
+    announce(place.store.as_ref(), place.log.as_ref()).await?;
     let head = place.store.registry_head().await?;
     if head != *known {
-        place.directory.replace(registry(&place.store).await?);
+        place
+            .directory
+            .replace(registry(place.store.as_ref()).await?);
         tracing::info!(version = head, "registry version in force");
         *known = head;
     }
@@ -394,10 +431,11 @@ fn before(now: Timestamp, kept: Duration) -> Timestamp {
 }
 
 /// Removes rows that are no longer kept, a little at a time, so that nothing waits for it.
-async fn prune(store: &SqliteStore, kept: Retention, now: Timestamp, stop: &CancellationToken) {
-    let day = store.zone().day_of(before(now, kept.positions));
+async fn prune(store: &dyn Store, kept: Retention, now: Timestamp, stop: &CancellationToken) {
+    let zone = TimeZone::vietnam();
+    let day = zone.day_of(before(now, kept.positions));
     let older = Older {
-        positions: store.zone().start_of(day),
+        positions: zone.start_of(day),
         day,
         reads: before(now, kept.reads),
     };
@@ -419,7 +457,7 @@ async fn prune(store: &SqliteStore, kept: Retention, now: Timestamp, stop: &Canc
 }
 
 /// Announces queued registry versions, each partition's in their order.
-async fn announce(store: &SqliteStore, log: &EmbeddedLog) -> Result<()> {
+async fn announce(store: &dyn Store, log: &dyn Log) -> Result<()> {
     loop {
         let queued = store.take_outbox(64).await?;
         if queued.is_empty() {
@@ -443,7 +481,7 @@ async fn announce(store: &SqliteStore, log: &EmbeddedLog) -> Result<()> {
 /// What the console shows of the other roles.
 struct Status {
     gateway: GatewayHandle,
-    log: Arc<EmbeddedLog>,
+    log: Arc<dyn Log>,
     free_space: FreeSpace,
     reserve: u64,
 }
@@ -452,7 +490,7 @@ impl StatusSource for Status {
     fn status(&self) -> ServiceStatus {
         let head = |partition| Backlog {
             partition,
-            head: self.log.end(partition),
+            head: self.log.seen_end(partition),
         };
         ServiceStatus {
             not_ready: self

@@ -61,10 +61,15 @@ impl Folds {
     pub async fn tell_from_time_to_time(self) {
         loop {
             tokio::time::sleep(LOOK).await;
-            for folded in self.due(Instant::now()) {
-                tell(&folded);
-            }
+            self.due(WINDOW, Instant::now()).iter().for_each(tell);
         }
+    }
+
+    /// Tells what is folded still: the program ends.
+    pub fn tell_the_rest(&self) {
+        self.due(Duration::ZERO, Instant::now())
+            .iter()
+            .for_each(tell);
     }
 
     fn passes(&self, place: Identifier, line: &Line, level: Level, now: Instant) -> bool {
@@ -97,10 +102,10 @@ impl Folds {
         false
     }
 
-    /// Takes what was folded at least a window ago, so that a flood gives a line in each.
-    fn due(&self, now: Instant) -> Vec<Folded> {
+    /// Takes what was folded at least so long ago; with a window a flood gives a line in each.
+    fn due(&self, age: Duration, now: Instant) -> Vec<Folded> {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        let old = |f: &Folded| now.duration_since(f.at) >= WINDOW;
+        let old = |f: &Folded| now.duration_since(f.at) >= age;
         let due = places.values_mut().filter_map(|p| {
             let is_due = p.folded.as_ref().is_some_and(old);
             is_due.then(|| p.folded.take()).flatten()
@@ -215,10 +220,10 @@ mod tests {
             }
             assert_eq!(lines.taken().len(), 1);
             assert!(
-                folds.due(Instant::now()).is_empty(),
+                folds.due(WINDOW, Instant::now()).is_empty(),
                 "not within the window"
             );
-            let due = folds.due(Instant::now() + WINDOW);
+            let due = folds.due(WINDOW, Instant::now() + WINDOW);
             assert_eq!((due.len(), due[0].times), (1, 999));
             tell(&due[0]);
             let said = lines.taken();
@@ -226,7 +231,7 @@ mod tests {
             assert!(said[0].contains("WARN") && said[0].contains("again: not let in"));
             assert!(said[0].contains("times=999"), "{said:?}");
             assert!(
-                folds.due(Instant::now() + 2 * WINDOW).is_empty(),
+                folds.due(WINDOW, Instant::now() + 2 * WINDOW).is_empty(),
                 "told once"
             );
         });
@@ -242,7 +247,7 @@ mod tests {
             let said = lines.taken();
             assert_eq!(said.len(), DIFFERENT + 1);
             assert!(said[DIFFERENT].contains("the line that matters"));
-            let due = folds.due(Instant::now() + WINDOW);
+            let due = folds.due(WINDOW, Instant::now() + WINDOW);
             assert_eq!(due[0].times, 100 - DIFFERENT as u64);
         });
     }
@@ -262,7 +267,10 @@ mod tests {
             assert_eq!(passed, passes, "{seconds}");
         }
         // The count goes on over the border of two windows.
-        assert_eq!(folds.due(start + Duration::from_secs(61))[0].times, 3);
+        assert_eq!(
+            folds.due(WINDOW, start + Duration::from_secs(61))[0].times,
+            3
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 pub mod powercut;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
@@ -84,6 +85,8 @@ impl Running {
             .args(more)
             // Late data is judged as soon as it has been quiet, so that no test waits for it.
             .env("WAYWARDEN__WORKER__LATE_QUIET", "500ms")
+            // The simulated day is a fixed one, and must not be too old for a test some day.
+            .env("WAYWARDEN__STORE__POSITIONS_KEPT", "36500d")
             .env("WAYWARDEN__GATEWAY__DISK_RESERVE", "1MiB")
             .envs(environment.iter().map(|(n, v)| (n, v)))
             .stderr(Stdio::piped())
@@ -118,10 +121,6 @@ impl Running {
         }
     }
 
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Everything that it wrote to standard error so far.
     pub fn said(&self) -> Vec<String> {
         self.said.lock().unwrap().clone()
@@ -141,10 +140,15 @@ impl Running {
         self.child.wait().unwrap();
     }
 
+    /// Not by the command of that name, which a small machine lacks.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().cast_signed()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
     /// SIGTERM, which must end it by itself.
     pub fn stop(mut self) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").arg(&pid).status().unwrap().success());
+        self.signal(Signal::TERM);
         let status = self.child.wait().unwrap();
         assert!(status.success(), "{status}");
     }
@@ -180,7 +184,13 @@ impl Running {
 }
 
 pub fn token(data: &Path) -> String {
+    token_under(data, &[])
+}
+
+/// With more variables of the environment.
+pub fn token_under(data: &Path, environment: &[(String, String)]) -> String {
     let made = Command::new(PROGRAM)
+        .envs(environment.iter().map(|(n, v)| (n, v)))
         .args(["token", "--data"])
         .arg(data)
         .args(["make", "test", "--role", "operator"])

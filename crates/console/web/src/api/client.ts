@@ -55,6 +55,12 @@ function post<T>(url: string, body?: unknown): Promise<T> {
 
 export const api = {
   session: () => request<Session>(address("session")),
+  /** The token goes in a header, once; from then on the cookie is enough. */
+  signIn: (token: string) =>
+    request<void>(address("session"), {
+      method: "POST",
+      headers: { authorization: `Bearer ${token}` },
+    }),
   signOut: () => post<void>(address("session/end")),
   status: () => request<ServiceStatus>(address("status")),
   register: (kind: "routes" | "zones" | "signs") =>

@@ -17,7 +17,10 @@ export const en: Record<keyof typeof vi, string> = {
 
   "signin.title": "Not signed in",
   "signin.text":
-    "Open the one-use link that the program printed when it started. A link is good for ten minutes; start the program again for a new one.",
+    "Open the one-use link that your administrator sent, or enter your own token. What you decide is signed by its name.",
+  "signin.token": "Token",
+  "signin.enter": "Sign in",
+  "signin.refused": "The token is wrong, has expired or was withdrawn.",
   "signin.forbidden": "The role “{role}” cannot see this page; use the API.",
 
   "error.no_answer": "The server does not answer.",

@@ -15,7 +15,10 @@ export const vi = {
 
   "signin.title": "Chưa đăng nhập",
   "signin.text":
-    "Mở đường dẫn dùng một lần mà chương trình in ra khi khởi động. Đường dẫn có hiệu lực trong mười phút; hết hạn thì khởi động lại để có đường dẫn mới.",
+    "Mở đường dẫn dùng một lần mà người quản trị gửi, hoặc nhập mã truy cập của chính mình. Vi phạm được xét sẽ ghi tên của mã này.",
+  "signin.token": "Mã truy cập",
+  "signin.enter": "Đăng nhập",
+  "signin.refused": "Mã không đúng, đã hết hạn hoặc đã bị thu hồi.",
   "signin.forbidden": "Quyền “{role}” không xem được trang này; hãy dùng API.",
 
   "error.no_answer": "Máy chủ không trả lời.",

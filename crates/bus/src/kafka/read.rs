@@ -1,0 +1,242 @@
+//! Reading one partition from a position: a consumer that is assigned by hand and never commits.
+
+use super::{Ends, KafkaOptions, number, read_error, seen};
+use crate::{BusError, Entry, Offset};
+use bytes::Bytes;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message;
+use rdkafka::topic_partition_list::{Offset as At, TopicPartitionList};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use waywarden_model::Timestamp;
+
+/// How long one look for a message waits.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A broker that is away, or a partition that changes its leader.
+fn may_pass(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::BrokerTransportFailure
+                | Code::AllBrokersDown
+                | Code::OperationTimedOut
+                | Code::Resolve
+                | Code::LeaderNotAvailable
+                | Code::NotLeaderForPartition
+                | Code::FencedLeaderEpoch
+                | Code::UnknownLeaderEpoch
+                | Code::NetworkException
+                | Code::RequestTimedOut
+        )
+    )
+}
+
+pub(super) struct Reader {
+    topic: String,
+    partition: u32,
+    consumer: BaseConsumer,
+    patience: Duration,
+    ends: Ends,
+    state: Mutex<State>,
+}
+
+/// Where the consumer stands.
+#[derive(Default)]
+struct State {
+    /// The next offset that it gives; None: nothing is assigned.
+    next: Option<Offset>,
+    /// Taken from it and not given yet: the first of them is at `next`.
+    taken: VecDeque<Entry>,
+    /// It said that nothing is behind `next`.
+    at_end: bool,
+}
+
+impl Reader {
+    pub fn new(options: &KafkaOptions, partition: u32, ends: &Ends) -> Result<Self, KafkaError> {
+        let consumer = options
+            .client()
+            // Required by the library; no membership comes of it, since nothing is subscribed.
+            .set("group.id", format!("{}-reads", options.group))
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "error")
+            .set("enable.partition.eof", "true")
+            .set("fetch.wait.max.ms", "50")
+            .set("queued.max.messages.kbytes", "8192")
+            .set("fetch.message.max.bytes", "1048576")
+            .create()?;
+        Ok(Self {
+            topic: options.topic.clone(),
+            partition,
+            consumer,
+            patience: options.patience,
+            ends: Arc::clone(ends),
+            state: Mutex::default(),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // What a panic left is put right by assigning anew.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The first offset held and the next to be given. A partition that changes its leader is
+    /// asked again for a while.
+    pub fn range(&self) -> Result<(Offset, Offset), BusError> {
+        let until = Instant::now() + self.patience;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let left = left.clamp(LOOK, self.patience);
+            let marks = self
+                .consumer
+                .fetch_watermarks(&self.topic, number(self.partition), left);
+            let offset = |n: i64| u64::try_from(n).unwrap_or(0);
+            match marks {
+                Ok((begin, end)) => {
+                    seen(&self.ends, self.partition, offset(end));
+                    return Ok((offset(begin), offset(end)));
+                }
+                Err(e) if Instant::now() >= until => return Err(read_error(&e)),
+                Err(_) => std::thread::sleep(LOOK / 2),
+            }
+        }
+    }
+
+    /// The first offset received at `t` or later, `end` where there is none.
+    pub fn first_since(&self, t: Timestamp, end: Offset) -> Result<Offset, BusError> {
+        // Behind the end of time the broker would refuse the question.
+        if t.millis() <= 0 || t >= Timestamp::MAX {
+            return Ok(if t.millis() <= 0 { 0 } else { end });
+        }
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&self.topic, number(self.partition), At::Offset(t.millis()))
+            .map_err(|e| read_error(&e))?;
+        let found = self.consumer.offsets_for_times(list, self.patience);
+        let found = found.map_err(|e| read_error(&e))?;
+        let offset = found.elements().first().map(|e| e.offset());
+        Ok(match offset {
+            Some(At::Offset(n)) => u64::try_from(n).unwrap_or(end),
+            _ => end,
+        })
+    }
+
+    /// Messages from `from` on; empty at the end.
+    pub fn read(
+        &self,
+        from: Offset,
+        messages: usize,
+        bytes: usize,
+    ) -> Result<Vec<Entry>, BusError> {
+        let mut state = self.state();
+        if state.next != Some(from) {
+            self.assign(&mut state, from)?;
+        }
+        let (mut found, mut size) = (Vec::new(), 0);
+        let until = Instant::now() + self.patience;
+        while found.len() < messages.max(1) && (size < bytes || found.is_empty()) {
+            if let Some(entry) = state.taken.pop_front() {
+                size += entry.payload.len();
+                state.next = Some(entry.offset + 1);
+                found.push(entry);
+                continue;
+            }
+            if state.at_end && !found.is_empty() {
+                break;
+            }
+            if !self.take(&mut state, LOOK)? && state.at_end {
+                break;
+            }
+            // A broker that is away gives nothing: what was found is given.
+            if Instant::now() > until && state.taken.is_empty() {
+                break;
+            }
+        }
+        if found.is_empty() && !state.at_end {
+            let what = "no broker told what the partition holds";
+            return Err(BusError::Read(what.to_owned()));
+        }
+        Ok(found)
+    }
+
+    /// Whether the partition has grown beyond `offset`, seen within a moment.
+    pub fn grown_beyond(&self, offset: Offset) -> Result<bool, BusError> {
+        let mut state = self.state();
+        if state.next == Some(offset) {
+            return Ok(!state.taken.is_empty() || self.take(&mut state, LOOK)?);
+        }
+        drop(state);
+        if self.range()?.1 > offset {
+            return Ok(true);
+        }
+        std::thread::sleep(LOOK / 2);
+        Ok(false)
+    }
+
+    /// Begins at another position, which must be one that the partition holds or its end.
+    fn assign(&self, state: &mut State, from: Offset) -> Result<(), BusError> {
+        *state = State::default();
+        let (begin, end) = self.range()?;
+        if from < begin || from > end {
+            return Err(BusError::OutOfRange {
+                partition: self.partition,
+                wanted: from,
+                begin,
+                end,
+            });
+        }
+        let mut list = TopicPartitionList::new();
+        let offset = At::Offset(i64::try_from(from).unwrap_or(i64::MAX));
+        list.add_partition_offset(&self.topic, number(self.partition), offset)
+            .and_then(|()| self.consumer.assign(&list))
+            .map_err(|e| read_error(&e))?;
+        state.next = Some(from);
+        Ok(())
+    }
+
+    /// Takes one message from the consumer, if one comes within `wait`; gives whether one came.
+    fn take(&self, state: &mut State, wait: Duration) -> Result<bool, BusError> {
+        let taken = match self.consumer.poll(wait) {
+            None => Ok(None),
+            Some(Ok(message)) => Ok(Some(Entry {
+                offset: u64::try_from(message.offset()).unwrap_or(0),
+                payload: Bytes::copy_from_slice(message.payload().unwrap_or_default()),
+            })),
+            Some(Err(error)) => Err(error),
+        };
+        match taken {
+            Ok(None) => Ok(false),
+            Ok(Some(entry)) => {
+                state.at_end = false;
+                seen(&self.ends, self.partition, entry.offset + 1);
+                state.taken.push_back(entry);
+                Ok(true)
+            }
+            Err(KafkaError::PartitionEOF(_)) => {
+                state.at_end = true;
+                Ok(false)
+            }
+            // The library asks again by itself: nothing came is all that it means.
+            Err(error) if may_pass(&error) => Ok(false),
+            Err(error) => {
+                // The position is gone, or the partition: the next call begins anew.
+                let wanted = state.next.take().unwrap_or_default();
+                state.taken.clear();
+                if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) {
+                    let (begin, end) = self.range()?;
+                    let partition = self.partition;
+                    return Err(BusError::OutOfRange {
+                        partition,
+                        wanted,
+                        begin,
+                        end,
+                    });
+                }
+                Err(read_error(&error))
+            }
+        }
+    }
+}

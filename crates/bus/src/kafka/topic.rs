@@ -1,0 +1,175 @@
+//! The topic: made where it is missing, and held to settings under which nothing is forgotten.
+
+use super::{KafkaOptions, number};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication,
+};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+/// Between two looks for a topic that was made just now.
+const BETWEEN_LOOKS: std::time::Duration = std::time::Duration::from_millis(50);
+
+/// Why the topic cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TopicError {
+    #[error("Kafka: {0}")]
+    Kafka(#[from] KafkaError),
+    #[error("Kafka: topic {topic}: {code}")]
+    Topic {
+        topic: String,
+        code: RDKafkaErrorCode,
+    },
+    #[error("Kafka: no broker answers")]
+    NoCluster,
+    /// Fixed when it is made: sources would move between partitions.
+    #[error(
+        "the topic {topic} has {found} partitions, {wanted} are configured: the number is never \
+         changed; drain it and begin a new topic, or configure {found}"
+    )]
+    Partitions {
+        topic: String,
+        found: usize,
+        wanted: u32,
+    },
+    #[error(
+        "the topic {topic} keeps {found} copies, {wanted} are configured: kafka-reassign-partitions"
+    )]
+    Replication {
+        topic: String,
+        found: usize,
+        wanted: u32,
+    },
+    #[error(
+        "the topic {topic} has {name}={found}, it must be {wanted}: kafka-configs --alter \
+         --entity-type topics --entity-name {topic} --add-config {name}={wanted}"
+    )]
+    Setting {
+        topic: String,
+        name: &'static str,
+        found: String,
+        wanted: String,
+    },
+    #[error(transparent)]
+    Bus(#[from] crate::BusError),
+}
+
+/// Settings that the topic must have: nothing is removed but by us, nothing is confirmed that one
+/// broker alone holds.
+fn settings(options: &KafkaOptions) -> [(&'static str, String); 4] {
+    [
+        ("cleanup.policy", "delete".to_owned()),
+        ("retention.ms", "-1".to_owned()),
+        ("retention.bytes", "-1".to_owned()),
+        ("min.insync.replicas", options.min_in_sync.to_string()),
+    ]
+}
+
+pub(super) async fn ensure(
+    admin: &AdminClient<DefaultClientContext>,
+    options: &KafkaOptions,
+) -> Result<(), TopicError> {
+    make(admin, options).await?;
+    check_copies(admin, options).await?;
+    check_settings(admin, options).await
+}
+
+async fn make(
+    admin: &AdminClient<DefaultClientContext>,
+    options: &KafkaOptions,
+) -> Result<(), TopicError> {
+    let settings = settings(options);
+    let copies = TopicReplication::Fixed(number(options.replication));
+    let mut topic = NewTopic::new(&options.topic, number(options.partitions), copies);
+    for (name, value) in &settings {
+        topic = topic.set(name, value);
+    }
+    let within = AdminOptions::new()
+        .request_timeout(Some(options.patience))
+        .operation_timeout(Some(options.patience));
+    for made in admin.create_topics([&topic], &within).await? {
+        match made {
+            Ok(name) => {
+                tracing::info!(topic = name, partitions = options.partitions, "topic made");
+            }
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((topic, code)) => return Err(TopicError::Topic { topic, code }),
+        }
+    }
+    Ok(())
+}
+
+async fn check_copies(
+    admin: &AdminClient<DefaultClientContext>,
+    options: &KafkaOptions,
+) -> Result<(), TopicError> {
+    let topic = options.topic.clone();
+    // A topic that was made just now is known to every broker a moment later.
+    let until = tokio::time::Instant::now() + options.patience;
+    let copies = loop {
+        let copies = copies(admin, options)?;
+        if !copies.is_empty() || tokio::time::Instant::now() > until {
+            break copies;
+        }
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+    };
+    if copies.len() != options.partitions as usize {
+        return Err(TopicError::Partitions {
+            topic,
+            found: copies.len(),
+            wanted: options.partitions,
+        });
+    }
+    match copies.into_iter().min() {
+        Some(found) if found < options.replication as usize => Err(TopicError::Replication {
+            topic,
+            found,
+            wanted: options.replication,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Copies of each partition.
+fn copies(
+    admin: &AdminClient<DefaultClientContext>,
+    options: &KafkaOptions,
+) -> Result<Vec<usize>, TopicError> {
+    let inner = admin.inner();
+    let metadata = inner.fetch_metadata(Some(&options.topic), options.patience)?;
+    let found = metadata.topics().first();
+    let partitions = found.map_or(&[][..], |t| t.partitions());
+    Ok(partitions.iter().map(|p| p.replicas().len()).collect())
+}
+
+async fn check_settings(
+    admin: &AdminClient<DefaultClientContext>,
+    options: &KafkaOptions,
+) -> Result<(), TopicError> {
+    let topic = options.topic.clone();
+    let asked = [ResourceSpecifier::Topic(&topic)];
+    let within = AdminOptions::new().request_timeout(Some(options.patience));
+    let described = admin.describe_configs(&asked, &within).await?;
+    for resource in described {
+        let resource: ConfigResource = resource.map_err(|code| TopicError::Topic {
+            topic: topic.clone(),
+            code,
+        })?;
+        for (name, wanted) in settings(options) {
+            let entry = resource.get(name).and_then(|e| e.value.clone());
+            let found = entry.unwrap_or_default();
+            // More copies in sync than asked for do no harm.
+            let more = name == "min.insync.replicas"
+                && found.parse::<u32>().is_ok_and(|n| n >= options.min_in_sync);
+            if found != wanted && !more {
+                return Err(TopicError::Setting {
+                    topic,
+                    name,
+                    found,
+                    wanted,
+                });
+            }
+        }
+    }
+    Ok(())
+}

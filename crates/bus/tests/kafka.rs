@@ -1,0 +1,212 @@
+//! The log on a real Kafka: the contract of every log, and what is its own.
+
+#![allow(clippy::unwrap_used)] // in a test what fails to unwrap has failed
+
+mod contract;
+
+use bytes::Bytes;
+use contract::{Factory, PARTITIONS, append, read_all};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use waywarden_bus::{BusError, KafkaLog, KafkaOptions, Log, TopicError};
+
+/// An address that `deploy/services.sh env` gives.
+fn address(variable: &str) -> String {
+    std::env::var(variable).unwrap_or_else(|_| {
+        panic!(
+            "{variable} is not set: deploy/services.sh start && eval \"$(deploy/services.sh env)\""
+        )
+    })
+}
+
+/// A topic that no other test and no earlier run has.
+fn fresh(name: &str) -> KafkaOptions {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let (stamp, n) = (now.as_nanos(), COUNT.fetch_add(1, Ordering::Relaxed));
+    KafkaOptions {
+        brokers: address("WAYWARDEN_TEST_KAFKA"),
+        topic: format!("{name}-{stamp}-{n}"),
+        group: format!("{name}-{stamp}-{n}"),
+        partitions: PARTITIONS,
+        replication: 1,
+        min_in_sync: 1,
+        ..KafkaOptions::default()
+    }
+}
+
+struct Kafka;
+
+impl Factory for Kafka {
+    type Place = KafkaOptions;
+
+    async fn make(&self) -> KafkaOptions {
+        fresh("contract")
+    }
+
+    async fn open(&self, place: &KafkaOptions) -> Arc<dyn Log> {
+        Arc::new(KafkaLog::open(place.clone()).await.unwrap())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_contract() {
+    contract::run(&Kafka).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_would_forget_is_refused_with_what_mends_it() {
+    let options = fresh("settings");
+    KafkaLog::open(options.clone()).await.unwrap().close().await;
+    let more = KafkaOptions {
+        partitions: PARTITIONS + 1,
+        ..options.clone()
+    };
+    match KafkaLog::open(more).await {
+        Err(TopicError::Partitions {
+            found: 3,
+            wanted: 4,
+            ..
+        }) => {}
+        other => panic!("{other:?}"),
+    }
+    let safer = KafkaOptions {
+        min_in_sync: 2,
+        ..options.clone()
+    };
+    let error = KafkaLog::open(safer).await.unwrap_err().to_string();
+    let mends = format!(
+        "--entity-name {} --add-config min.insync.replicas=2",
+        options.topic
+    );
+    assert!(error.contains(&mends), "{error}");
+    let copied = KafkaOptions {
+        replication: 2,
+        ..options
+    };
+    assert!(matches!(
+        KafkaLog::open(copied).await,
+        Err(TopicError::Replication {
+            found: 1,
+            wanted: 2,
+            ..
+        })
+    ));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_home_is_an_error_within_a_bound() {
+    let options = KafkaOptions {
+        brokers: "127.0.0.1:1".to_owned(),
+        patience: Duration::from_secs(1),
+        ..fresh("nobody")
+    };
+    let opened = tokio::time::timeout(Duration::from_secs(30), KafkaLog::open(options));
+    assert!(opened.await.expect("within the bound").is_err());
+}
+
+/// Two processes: what one appends the other follows; positions are its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_process_follows() {
+    let options = fresh("follow");
+    let (one, two) = (
+        KafkaLog::open(options.clone()).await.unwrap(),
+        KafkaLog::open(options).await.unwrap(),
+    );
+    assert_eq!(one.identity(), two.identity());
+    assert!(two.read(1, 0, 10, 1000).await.unwrap().is_empty());
+    let waiting = tokio::spawn({
+        let two = two.clone();
+        async move { two.wait_beyond(1, 0).await }
+    });
+    append(&one, 1, "from the other").await;
+    tokio::time::timeout(Duration::from_secs(20), waiting)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    let got = two.read(1, 0, 10, 1000).await.unwrap();
+    assert_eq!(got[0].payload, "from the other");
+}
+
+/// What is given up fails its receipts; what comes afterwards is taken, in order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_purge_tells_every_receipt_and_the_log_goes_on() {
+    let log = KafkaLog::open(KafkaOptions {
+        linger: Duration::from_secs(5),
+        ..fresh("purge")
+    })
+    .await
+    .unwrap();
+    let mut receipts = Vec::new();
+    for n in 0..100 {
+        receipts.push(log.append(0, Bytes::from(format!("{n}"))).await.unwrap());
+    }
+    log.purge();
+    let mut failed = 0;
+    for receipt in receipts {
+        match receipt.await.unwrap() {
+            Err(BusError::Write(_)) => failed += 1,
+            Ok(_) => {}
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    assert!(
+        failed > 0,
+        "everything was confirmed before it could be given up"
+    );
+    append(&log, 0, "afterwards").await;
+    let all = read_all(&log, 0).await;
+    assert_eq!(all.last().unwrap().payload, "afterwards");
+    assert_eq!(all.len(), 101 - failed);
+}
+
+/// Kills and starts nodes of the cluster.
+fn services(command: &str, node: &str) {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/services.sh");
+    let done = std::process::Command::new(script)
+        .args([command, node])
+        .env("WAYWARDEN_SERVICES", address("WAYWARDEN_TEST_SERVICES"))
+        .status();
+    assert!(done.unwrap().success(), "{command} {node}");
+}
+
+/// Three brokers, two copies in sync: one of them is killed under load and comes back. Everything
+/// confirmed is there once, in the order in which it was appended.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_is_killed_and_nothing_confirmed_is_lost_or_repeated() {
+    const MESSAGES: u32 = 6000;
+    let log = KafkaLog::open(KafkaOptions {
+        brokers: address("WAYWARDEN_TEST_KAFKA_CLUSTER"),
+        replication: 3,
+        min_in_sync: 2,
+        give_up: Duration::from_secs(90),
+        ..fresh("killed")
+    })
+    .await
+    .unwrap();
+    let mut receipts = Vec::new();
+    for n in 0..MESSAGES {
+        let partition = n % PARTITIONS;
+        let payload = Bytes::from(format!("{n}"));
+        receipts.push((partition, n, log.append(partition, payload).await.unwrap()));
+        match n {
+            2000 => services("kill", "kafka-2"),
+            4000 => services("again", "kafka-2"),
+            _ => tokio::time::sleep(Duration::from_micros(300)).await,
+        }
+    }
+    let mut confirmed = vec![Vec::new(); PARTITIONS as usize];
+    for (partition, n, receipt) in receipts {
+        let offset = receipt.await.unwrap().expect("two brokers are enough");
+        confirmed[partition as usize].push((offset, format!("{n}")));
+    }
+    for partition in 0..PARTITIONS {
+        let all = read_all(&log, partition).await;
+        let text = |e: &waywarden_bus::Entry| String::from_utf8(e.payload.to_vec()).unwrap();
+        let found: Vec<_> = all.iter().map(|e| (e.offset, text(e))).collect();
+        assert_eq!(found, confirmed[partition as usize]);
+    }
+    log.close().await;
+}

@@ -1,0 +1,144 @@
+//! The program with its log on a real Kafka, and with its store on a real TimescaleDB too: killed
+//! again and again, it files what it files undisturbed on its own disk.
+
+#![allow(clippy::unwrap_used)] // in a test what fails to unwrap has failed
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use support::{
+    Running, acknowledged, addresses, days, settled, simulate_until, token_under, violations,
+};
+
+const VEHICLES: u32 = 6;
+const UNTIL: &str = "2026-03-10T12:00:00+07:00";
+
+/// What `deploy/services.sh env` gives.
+fn address(variable: &str) -> String {
+    std::env::var(variable).unwrap_or_else(|_| {
+        panic!(
+            "{variable} is not set: deploy/services.sh start && eval \"$(deploy/services.sh env)\""
+        )
+    })
+}
+
+/// Part of a name that no earlier run has.
+fn stamp() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    now.as_nanos().to_string()
+}
+
+fn variables(section: &str, given: &[(&str, String)]) -> Vec<(String, String)> {
+    let of =
+        |(name, value): &(&str, String)| (format!("WAYWARDEN__{section}__{name}"), value.clone());
+    given.iter().map(of).collect()
+}
+
+/// A log on Kafka that is nobody else's.
+fn on_kafka() -> Vec<(String, String)> {
+    let stamp = stamp();
+    variables(
+        "LOG",
+        &[
+            ("KIND", "kafka".to_owned()),
+            ("BROKERS", address("WAYWARDEN_TEST_KAFKA")),
+            ("TOPIC", format!("records-{stamp}")),
+            ("GROUP", format!("workers-{stamp}")),
+            ("REPLICATION", "1".to_owned()),
+            ("MIN_IN_SYNC", "1".to_owned()),
+        ],
+    )
+}
+
+/// A database on the server that is nobody else's.
+fn on_timescale() -> Vec<(String, String)> {
+    let server = address("WAYWARDEN_TEST_POSTGRES");
+    let name = format!("waywarden_{}", stamp());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let (client, connection) = tokio_postgres::connect(&server, tokio_postgres::NoTls)
+            .await
+            .unwrap();
+        let connection = tokio::spawn(connection);
+        let make = format!("CREATE DATABASE {name}");
+        client.batch_execute(&make).await.unwrap();
+        drop(client);
+        connection.await.unwrap().unwrap();
+    });
+    let words = server
+        .split_whitespace()
+        .filter(|w| !w.starts_with("dbname="));
+    let server = words.collect::<Vec<_>>().join(" ");
+    variables(
+        "STORE",
+        &[
+            ("KIND", "timescale".to_owned()),
+            ("SERVER", format!("{server} dbname={name}")),
+        ],
+    )
+}
+
+/// Records, violations and day rows at the end of the fleet's half day.
+fn to_the_end(
+    running: Running,
+    data: &Path,
+    environment: &[(String, String)],
+    ledger: &Path,
+) -> (u64, BTreeSet<String>, String) {
+    let key = token_under(data, environment);
+    simulate_until(&addresses(&running), ledger, VEHICLES, UNTIL).finish();
+    let (filed, _, aside) = settled(&running, &key);
+    assert_eq!(aside, 0);
+    let found = (
+        filed,
+        violations(&running, &key),
+        format!("{:?}", days(&running, &key)),
+    );
+    running.stop();
+    found
+}
+
+/// Kills the program again and again, and holds the end against a run on its own disk.
+fn check(environment: &[(String, String)]) {
+    const LIVES: u64 = 6;
+    let dir = tempfile::tempdir().unwrap();
+    let of = |name: &str| dir.path().join(name);
+    let (undisturbed, first) = (of("undisturbed"), of("first.jsonl"));
+    let expected = to_the_end(Running::start(&undisturbed), &undisturbed, &[], &first);
+    let data = of("killed");
+    let ledger = |life: u64| of(&format!("life-{life}.jsonl"));
+    for life in 0..LIVES {
+        let running = Running::start_under(&data, environment);
+        let fleet = simulate_until(&addresses(&running), &ledger(life), VEHICLES, UNTIL);
+        std::thread::sleep(Duration::from_millis(150 + life * 977 % 900));
+        running.kill();
+        drop(fleet);
+    }
+    let last = Running::start_under(&data, environment);
+    let found = to_the_end(last, &data, environment, &ledger(LIVES));
+    let each = (0..=LIVES).flat_map(|life| acknowledged(&ledger(life)));
+    let all: BTreeSet<_> = each.collect();
+    assert_eq!(
+        all.len() as u64,
+        found.0,
+        "acknowledged, ever, is on file once"
+    );
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn killed_on_kafka_it_files_what_it_files_undisturbed_on_disk() {
+    check(&on_kafka());
+}
+
+#[test]
+fn killed_on_timescale_it_files_what_it_files_undisturbed_on_disk() {
+    check(&on_timescale());
+}
+
+#[test]
+fn killed_on_both_it_files_what_it_files_undisturbed_on_disk() {
+    check(&[on_kafka(), on_timescale()].concat());
+}

@@ -1,0 +1,243 @@
+#!/usr/bin/env bash
+# A real Apache Kafka and a real PostgreSQL with TimescaleDB for development and tests, on loopback,
+# on ports and in a folder of their own, ended by the process ids that starting them gave.
+#
+#   deploy/services.sh start [kafka|postgres|cluster ...]   default: kafka postgres
+#   deploy/services.sh env      prints `export` lines for what runs
+#   deploy/services.sh stop     ends exactly what start began
+#   deploy/services.sh with COMMAND...
+#                               runs a command with all of them, then ends what it began
+#   deploy/services.sh kill|again NODE
+#                               for faults: a node of Kafka (kafka-2) is killed, and started again
+#
+# `cluster` is a Kafka of three nodes, for faults. Addresses in WAYWARDEN_TEST_KAFKA and
+# WAYWARDEN_TEST_POSTGRES stand above everything: nothing is started for them. Kafka comes from Maven
+# Central, TimescaleDB from Debian 13 in a folder of its own (root or sudo).
+set -euo pipefail
+top="$(cd "$(dirname "$0")/.." && pwd)"
+place="${WAYWARDEN_SERVICES:-$top/target/services}"
+mkdir -p "$place/run"
+
+say() { echo "services: $*" >&2; }
+
+need() { # need COMMAND PACKAGE...
+    command -v "$1" >/dev/null 2>&1 && return
+    shift
+    if [ "$(id -u)" = 0 ]; then
+        apt-get update -qq >&2 && apt-get install -y -qq --no-install-recommends "$@" >&2
+    elif sudo -n true 2>/dev/null; then
+        sudo apt-get update -qq >&2 && sudo apt-get install -y -qq --no-install-recommends "$@" >&2
+    else
+        say "run this, then try again: apt-get install -y --no-install-recommends $*"
+        exit 3
+    fi
+}
+
+free_port() {
+    # The kernel's own choice, by a socket that is closed again.
+    java "$top/deploy/services/FreePort.java"
+}
+
+alive() { [ -s "$place/run/$1.pid" ] && kill -0 "$(cat "$place/run/$1.pid")" 2>/dev/null; }
+
+wait_for() { # wait_for PORT WHAT LOG
+    for _ in $(seq 300); do
+        (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return
+        sleep 0.2
+    done
+    say "$2 does not answer; $3 says:"
+    tail -n 20 "$3" >&2
+    exit 1
+}
+
+libraries() {
+    need java openjdk-17-jre-headless
+    [ -e "$place/kafka/.whole" ] && return
+    need mvn maven openjdk-17-jre-headless
+    say "fetching Kafka"
+    mvn -q -B -f "$top/deploy/services/pom.xml" dependency:copy-dependencies \
+        -DincludeScope=runtime -DoutputDirectory="$place/kafka" >&2
+    touch "$place/kafka/.whole"
+}
+
+tool() { java -cp "$place/kafka/*" kafka.tools.StorageTool "$@"; }
+
+# node NAME ID CLIENTS CONTROLLER VOTERS COPIES: writes the properties of one node.
+node() {
+    cat >"$place/run/$1.properties" <<END
+process.roles=broker,controller
+node.id=$2
+controller.quorum.bootstrap.servers=$5
+listeners=PLAINTEXT://127.0.0.1:$3,CONTROLLER://127.0.0.1:$4
+advertised.listeners=PLAINTEXT://127.0.0.1:$3
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+log.dirs=$place/run/$1.data
+offsets.topic.replication.factor=$6
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=$6
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=$6
+share.coordinator.state.topic.min.isr=1
+min.insync.replicas=$(($6 > 1 ? 2 : 1))
+group.initial.rebalance.delay.ms=0
+auto.create.topics.enable=false
+END
+}
+
+launch() { # launch NAME: starts a node that has been formatted
+    local memory=512
+    [ "$1" = kafka ] || memory=384
+    java -Xms256m -Xmx${memory}m -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
+        -cp "$place/kafka/*" kafka.Kafka "$place/run/$1.properties" \
+        >>"$place/run/$1.log" 2>&1 </dev/null &
+    echo $! >"$place/run/$1.pid"
+    # Its end, which may be a test's doing, is nothing for this shell to remark on.
+    disown
+}
+
+start_kafka() {
+    [ -n "${WAYWARDEN_TEST_KAFKA:-}" ] && return
+    alive kafka && return
+    libraries
+    local clients controller
+    clients="$(free_port)" controller="$(free_port)"
+    rm -rf "$place/run/kafka.data"
+    node kafka 1 "$clients" "$controller" "127.0.0.1:$controller" 1
+    tool format --standalone --cluster-id "$(tool random-uuid)" \
+        --config "$place/run/kafka.properties" >"$place/run/kafka.log" 2>&1
+    launch kafka
+    wait_for "$clients" Kafka "$place/run/kafka.log"
+    echo "127.0.0.1:$clients" >"$place/run/kafka.address"
+    say "Kafka at 127.0.0.1:$clients"
+}
+
+start_cluster() {
+    alive kafka-1 && alive kafka-2 && alive kafka-3 && return
+    libraries
+    local id voters="" initial="" n clients=() controllers=()
+    id="$(tool random-uuid)"
+    for n in 1 2 3; do
+        clients[n]="$(free_port)" controllers[n]="$(free_port)"
+        voters="$voters${voters:+,}127.0.0.1:${controllers[n]}"
+        initial="$initial${initial:+,}$n@127.0.0.1:${controllers[n]}:$(tool random-uuid)"
+    done
+    for n in 1 2 3; do
+        rm -rf "$place/run/kafka-$n.data"
+        node "kafka-$n" "$n" "${clients[n]}" "${controllers[n]}" "$voters" 3
+        tool format --cluster-id "$id" --initial-controllers "$initial" \
+            --config "$place/run/kafka-$n.properties" >"$place/run/kafka-$n.log" 2>&1
+        launch "kafka-$n"
+    done
+    local addresses=""
+    for n in 1 2 3; do
+        wait_for "${clients[n]}" "Kafka node $n" "$place/run/kafka-$n.log"
+        addresses="$addresses${addresses:+,}127.0.0.1:${clients[n]}"
+    done
+    echo "$addresses" >"$place/run/cluster.address"
+    say "Kafka of three nodes at $addresses"
+}
+
+inside() {
+    local as=""
+    [ "$(id -u)" = 0 ] || as="sudo"
+    $as chroot --userspec=postgres:postgres --groups=postgres "$place/debian" \
+        env -i PATH=/usr/lib/postgresql/17/bin:/usr/bin:/bin LC_ALL=C.UTF-8 "$@"
+}
+
+start_postgres() {
+    [ -n "${WAYWARDEN_TEST_POSTGRES:-}" ] && return
+    [ -e "$place/run/postgres.address" ] && inside pg_ctl -D /var/lib/postgresql/data status \
+        >/dev/null 2>&1 && return
+    need java openjdk-17-jre-headless
+    if [ ! -e "$place/debian/.whole" ]; then
+        need mmdebstrap mmdebstrap
+        say "fetching TimescaleDB"
+        rm -rf "$place/debian"
+        mmdebstrap --quiet --variant=essential --include=postgresql-17-timescaledb \
+            --aptopt='APT::Install-Recommends "false"' trixie "$place/debian" >&2
+        chmod 1777 "$place/debian/dev/shm"
+        touch "$place/debian/.whole"
+    fi
+    local port data=/var/lib/postgresql/data
+    port="$(free_port)"
+    rm -rf "$place/debian$data"
+    inside initdb -D $data -U postgres -A trust -E UTF8 --locale=C.UTF-8 \
+        >"$place/run/postgres.log" 2>&1
+    inside pg_ctl -D $data -l /var/lib/postgresql/log -w -o "-p $port \
+        -c listen_addresses=127.0.0.1 -c unix_socket_directories=/tmp -c max_connections=200 \
+        -c shared_preload_libraries=timescaledb -c timescaledb.telemetry_level=off" start \
+        >>"$place/run/postgres.log" 2>&1
+    echo "host=127.0.0.1 port=$port user=postgres dbname=postgres" >"$place/run/postgres.address"
+    say "PostgreSQL with TimescaleDB at 127.0.0.1:$port"
+}
+
+show() { # show VARIABLE NAME
+    if [ -n "${!1:-}" ]; then
+        printf 'export %s=%q\n' "$1" "${!1}"
+    elif [ -e "$place/run/$2.address" ]; then
+        printf 'export %s=%q\n' "$1" "$(cat "$place/run/$2.address")"
+    fi
+}
+
+stop() {
+    local pid name
+    for name in kafka kafka-1 kafka-2 kafka-3; do
+        alive "$name" || continue
+        pid="$(cat "$place/run/$name.pid")"
+        kill "$pid"
+        for _ in $(seq 100); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
+        kill -9 "$pid" 2>/dev/null || true
+    done
+    if [ -e "$place/run/postgres.address" ]; then
+        inside pg_ctl -D /var/lib/postgresql/data -m fast -w stop >/dev/null 2>&1 || true
+    fi
+    rm -rf "$place/run"
+}
+
+command="${1:-start}"
+shift || true
+case "$command" in
+start)
+    [ $# -gt 0 ] || set -- kafka postgres
+    for service in "$@"; do
+        case "$service" in
+        kafka | cluster | postgres) "start_$service" ;;
+        *) say "there is no service $service" && exit 2 ;;
+        esac
+    done
+    ;;
+env)
+    show WAYWARDEN_TEST_KAFKA kafka
+    show WAYWARDEN_TEST_KAFKA_CLUSTER cluster
+    show WAYWARDEN_TEST_POSTGRES postgres
+    # For faults: where the nodes' process ids and properties are.
+    printf 'export WAYWARDEN_TEST_SERVICES=%q\n' "$place"
+    ;;
+stop) stop ;;
+with)
+    # What ran before goes on running afterwards.
+    [ -e "$place/run/kafka.address" ] || trap stop EXIT
+    start_kafka
+    start_cluster
+    start_postgres
+    for variable in "$(show WAYWARDEN_TEST_KAFKA kafka)" \
+        "$(show WAYWARDEN_TEST_KAFKA_CLUSTER cluster)" \
+        "$(show WAYWARDEN_TEST_POSTGRES postgres)"; do
+        eval "$variable"
+    done
+    export WAYWARDEN_TEST_SERVICES="$place"
+    "$@"
+    ;;
+kill)
+    alive "$1" && kill -9 "$(cat "$place/run/$1.pid")"
+    ;;
+again)
+    alive "$1" || launch "$1"
+    ;;
+*)
+    say "deploy/services.sh start|env|stop|with|kill|again"
+    exit 2
+    ;;
+esac
