@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use waywarden_model::hash::content_hash;
 use waywarden_model::{
     Figures, Kind, Position, ProfileId, Protocol, Record, Span, Speed, Subject, TimeZone,
@@ -82,7 +83,11 @@ pub struct Database {
     /// Connection string.
     pub server: String,
     name: String,
+    _turn: SemaphorePermit<'static>,
 }
+
+/// Databases in use at once: a server takes 100 connections unless told otherwise.
+static TURNS: Semaphore = Semaphore::const_new(6);
 
 fn server() -> String {
     std::env::var("WAYWARDEN_TEST_POSTGRES").unwrap_or_else(|_| {
@@ -104,6 +109,7 @@ pub async fn connect(server: &str) -> tokio_postgres::Client {
 impl Database {
     pub async fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
+        let turn = TURNS.acquire().await.unwrap();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("waywarden_test_{}_{number}", std::process::id());
         let admin = connect(&server()).await;
@@ -112,6 +118,7 @@ impl Database {
         Self {
             server: with_database(&server(), &name),
             name,
+            _turn: turn,
         }
     }
 
