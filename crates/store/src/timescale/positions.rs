@@ -14,6 +14,7 @@ use crate::rows::{Cells, Columns, RECORD, put_record, put_said};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
 use waywarden_model::{Timestamp, Verdict};
 
 /// Columns of the COPY: the key, receipt, frame, verdict, and [`RECORD`].
@@ -111,28 +112,33 @@ fn rows<'a>(entries: &[Entry<'a>]) -> Vec<Row<'a>> {
 
 /// Which of the rows are on file, with their time of receipt there.
 async fn look(work: &Work<'_>, rows: &[Row<'_>]) -> Outcome<BTreeMap<Key, i64>> {
-    let mut keys = Table::default();
-    for (source, time, hash) in rows.iter().map(Row::key) {
-        keys.int(Some(source))?;
-        keys.long(Some(time))?;
-        keys.long(Some(hash))?;
-        keys.end_row();
-    }
-    // Key by key: each opens the one chunk that its time is in.
-    let found = work
-        .put(&keys, "source, time, hash", &[], |keys| {
-            format!(
-                "SELECT n.source, n.time, n.hash, f.received FROM {keys}, LATERAL
-                     (SELECT p.received FROM positions p
-                      WHERE p.source = n.source AND p.time = n.time AND p.hash = n.hash LIMIT 1) f"
-            )
-        })
-        .await?;
     let mut on_file = BTreeMap::new();
-    for row in &found {
-        let mut r = Reader::new(row);
-        let key = (r.number()?, r.number()?, r.number()?);
-        on_file.insert(key, r.number()?);
+    let keys = rows.iter().map(Row::key);
+    for chunk in work.by_chunk(keys.map(|key| (key.1, key))) {
+        let mut table = Table::default();
+        for (source, time, hash) in chunk.items {
+            table.int(Some(source))?;
+            table.long(Some(time))?;
+            table.long(Some(hash))?;
+            table.end_row();
+        }
+        // Key by key, never by reading the chunk.
+        let bounds: [&(dyn ToSql + Sync); 2] = [&chunk.first, &chunk.last];
+        let found = work
+            .put(&table, "source, time, hash", &bounds, |keys| {
+                format!(
+                    "SELECT n.source, n.time, n.hash, f.received FROM {keys}, LATERAL
+                         (SELECT p.received FROM positions p
+                          WHERE p.source = n.source AND p.time = n.time AND p.hash = n.hash
+                              AND p.time BETWEEN $4 AND $5 LIMIT 1) f"
+                )
+            })
+            .await?;
+        for row in &found {
+            let mut r = Reader::new(row);
+            let key = (r.number()?, r.number()?, r.number()?);
+            on_file.insert(key, r.number()?);
+        }
     }
     Ok(on_file)
 }
@@ -210,27 +216,26 @@ async fn earlier(work: &Work<'_>, rows: &[Row<'_>], on_file: &BTreeMap<Key, i64>
             *least = received.min(*least);
         }
     }
-    let times = smaller.keys().map(|k| k.1);
-    let (Some(first), Some(last)) = (times.clone().min(), times.max()) else {
-        return Ok(());
-    };
-    let mut table = Table::default();
-    for ((source, time, hash), received) in smaller {
-        table.int(Some(source))?;
-        table.long(Some(time))?;
-        table.long(Some(hash))?;
-        table.long(Some(received))?;
-        table.end_row();
+    for chunk in work.by_chunk(smaller.into_iter().map(|row| (row.0.1, row))) {
+        let mut table = Table::default();
+        for ((source, time, hash), received) in chunk.items {
+            table.int(Some(source))?;
+            table.long(Some(time))?;
+            table.long(Some(hash))?;
+            table.long(Some(received))?;
+            table.end_row();
+        }
+        let names = "source, time, hash, received";
+        let bounds: [&(dyn ToSql + Sync); 2] = [&chunk.first, &chunk.last];
+        work.put(&table, names, &bounds, |rows| {
+            format!(
+                "UPDATE positions p SET received = n.received FROM {rows}
+                 WHERE p.source = n.source AND p.time = n.time AND p.hash = n.hash
+                     AND p.time BETWEEN $5 AND $6 AND p.received > n.received"
+            )
+        })
+        .await?;
     }
-    let names = "source, time, hash, received";
-    work.put(&table, names, &[&first, &last], |rows| {
-        format!(
-            "UPDATE positions p SET received = n.received FROM {rows}
-             WHERE p.source = n.source AND p.time = n.time AND p.hash = n.hash
-                 AND p.time BETWEEN $5 AND $6 AND p.received > n.received"
-        )
-    })
-    .await?;
     Ok(())
 }
 

@@ -14,6 +14,7 @@ use crate::rebuild::{Due, Mark, RebuildStore, Rebuilt, Replaced, StoredRecord};
 use crate::rows::{Cells, RECORD, verdicts_shown};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
+use tokio_postgres::types::ToSql;
 use waywarden_model::{LocalDay, SourceId, Subject, Timestamp, ViolationId};
 
 #[async_trait]
@@ -209,26 +210,27 @@ impl Job for Replacing {
 
 /// Verdicts, and the last place shown, which follows them.
 async fn set_verdicts(work: &Work<'_>, source: i32, r: &Rebuilt) -> Outcome<()> {
-    let times = r.verdicts.iter().map(|v| v.0.millis());
-    let (Some(first), Some(last)) = (times.clone().min(), times.max()) else {
+    if r.verdicts.is_empty() {
         return Ok(());
-    };
-    let mut table = Table::default();
-    for (time, hash, verdict) in &r.verdicts {
-        table.long(Some(time.millis()))?;
-        table.long(Some(hash.cast_signed()))?;
-        table.short(Some(verdict.code().into()))?;
-        table.end_row();
     }
-    let key: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&source, &first, &last];
-    work.put(&table, "time, hash, verdict", &key, |rows| {
-        format!(
-            "UPDATE positions p SET verdict = n.verdict FROM {rows}
-             WHERE p.source = $4 AND p.time BETWEEN $5 AND $6
-                 AND p.time = n.time AND p.hash = n.hash"
-        )
-    })
-    .await?;
+    for chunk in work.by_chunk(r.verdicts.iter().map(|v| (v.0.millis(), v))) {
+        let mut table = Table::default();
+        for (time, hash, verdict) in chunk.items {
+            table.long(Some(time.millis()))?;
+            table.long(Some(hash.cast_signed()))?;
+            table.short(Some(verdict.code().into()))?;
+            table.end_row();
+        }
+        let key: [&(dyn ToSql + Sync); 3] = [&source, &chunk.first, &chunk.last];
+        work.put(&table, "time, hash, verdict", &key, |rows| {
+            format!(
+                "UPDATE positions p SET verdict = n.verdict FROM {rows}
+                 WHERE p.source = $4 AND p.time BETWEEN $5 AND $6
+                     AND p.time = n.time AND p.hash = n.hash"
+            )
+        })
+        .await?;
+    }
     work.execute("DELETE FROM latest WHERE source = $1", &[&source])
         .await?;
     let columns = "source, time, hash, received, verdict, lat, lon, speed, course, ignition, \

@@ -12,6 +12,7 @@ use crate::rebuild::DAYS_KEPT;
 use crate::rows::{Cells, Columns, RECORD, put_day_row, put_period, put_record};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
+use tokio_postgres::types::ToSql;
 use waywarden_model::{DayRow, Period, SourceId, Timestamp};
 
 /// Instants of a source that are to be judged again.
@@ -41,8 +42,7 @@ pub(super) async fn mark(
         table.long(Some(upto.millis()))?;
         table.end_row();
     }
-    let more: [&(dyn tokio_postgres::types::ToSql + Sync); 2] =
-        [&i64::from(partition), &now.millis()];
+    let more: [&(dyn ToSql + Sync); 2] = [&i64::from(partition), &now.millis()];
     work.put(&table, "source, \"from\", upto", &more, |rows| {
         format!(
             "INSERT INTO marks AS m (source, \"partition\", \"from\", upto, created, updated)
@@ -141,8 +141,7 @@ pub(super) async fn file_poison(
         table.bytes(Some(p.kept()))?;
         table.end_row();
     }
-    let more: [&(dyn tokio_postgres::types::ToSql + Sync); 2] =
-        [&i64::from(partition), &now.millis()];
+    let more: [&(dyn ToSql + Sync); 2] = [&i64::from(partition), &now.millis()];
     let names = "\"offset\", why, payload";
     work.put(&table, names, &more, |rows| {
         format!(

@@ -8,7 +8,7 @@ use crate::read::ChangeKind;
 use bytes::Bytes;
 use deadpool_postgres::{Pool, Transaction};
 use futures::SinkExt;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{PoisonError, RwLock};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{CopyInSink, Row};
@@ -144,6 +144,24 @@ impl<'a> Work<'a> {
         sink.finish().await
     }
 
+    /// Items by the chunk that their time is in, as chunks are cut now. A statement that names the
+    /// bounds of its times opens one chunk, and costs the same however many there are.
+    pub fn by_chunk<T>(&self, items: impl IntoIterator<Item = (i64, T)>) -> Vec<InChunk<T>> {
+        let length = self.inner.options.chunk_ms.max(1);
+        let mut chunks: BTreeMap<i64, InChunk<T>> = BTreeMap::new();
+        for (time, item) in items {
+            let chunk = chunks.entry(time.div_euclid(length)).or_insert(InChunk {
+                first: time,
+                last: time,
+                items: Vec::new(),
+            });
+            chunk.first = chunk.first.min(time);
+            chunk.last = chunk.last.max(time);
+            chunk.items.push(item);
+        }
+        chunks.into_values().collect()
+    }
+
     pub async fn ensure_sources(&self, wanted: impl IntoIterator<Item = &SourceId>) -> Outcome<()> {
         self.inner.sources.ensure(&self.inner.pool, wanted).await
     }
@@ -198,6 +216,13 @@ impl<'a> Work<'a> {
         .await?;
         Ok(())
     }
+}
+
+/// Items of one chunk, with the bounds of their times.
+pub(super) struct InChunk<T> {
+    pub first: i64,
+    pub last: i64,
+    pub items: Vec<T>,
 }
 
 /// Numbers of frames, taken in blocks; gaps do no harm.

@@ -17,6 +17,7 @@ both!(
     a_violation_opens_grows_closes_and_is_amended,
     subjects_are_judged_and_the_difference_filed,
     another_partitions_subjects_are_left,
+    no_period_is_missed_by_a_stage_that_runs_beside_its_writer,
     states_and_checkpoint_come_back,
     registers_write_what_changed_and_are_announced,
     tokens_are_made_found_and_withdrawn,
@@ -239,6 +240,42 @@ async fn another_partitions_subjects_are_left(f: Fixture) {
     let claim = f.store.claim(owner, "w").await.unwrap();
     let n = f.store.judge_subjects(&claim, 2, 9, at(0), judge).await;
     assert_eq!(n.unwrap(), 1);
+}
+
+/// One partition files a driver's periods, and files them again, while another judges the driver.
+async fn no_period_is_missed_by_a_stage_that_runs_beside_its_writer(f: Fixture) {
+    const PERIODS: i64 = 60;
+    let owner = partition_of_subject(&Subject::Driver("L1".into()), 2);
+    let judging = f.store.claim(owner, "w").await.unwrap();
+    let filing = f.store.claim(1 - owner, "w").await.unwrap();
+    let store = Arc::clone(&f.store);
+    let writer = tokio::spawn(async move {
+        for n in 0..PERIODS {
+            let mut b = batch(vec![]);
+            // The one before becomes longer: its mark is equal to one that may just be going.
+            b.periods = vec![
+                period(1000 * (n - 1), 1000 * (n - 1) + 700, "L1"),
+                period(1000 * n, 1000 * n + 600, "L1"),
+            ];
+            let n = n.unsigned_abs();
+            store.commit(&filing, n, n + 1, b).await.unwrap();
+        }
+    });
+    let judge = || {
+        let judge = Arc::new(OnePerPeriod);
+        f.store.judge_subjects(&judging, 2, 10, at(0), judge)
+    };
+    while !writer.is_finished() {
+        judge().await.unwrap();
+    }
+    writer.await.unwrap();
+    while judge().await.unwrap() > 0 {}
+    let stands = f.store.violations_after(None, 1000).await.unwrap();
+    let ends: Vec<_> = stands.iter().map(|v| v.end.since(v.start) / 1000).collect();
+    let mut expected = vec![700; PERIODS.unsigned_abs() as usize];
+    expected.push(600);
+    // The stage is asked about what begins at -100 or later: the first of them began before.
+    assert_eq!(ends, expected[1..]);
 }
 
 async fn states_and_checkpoint_come_back(f: Fixture) {

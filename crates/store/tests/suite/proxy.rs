@@ -22,7 +22,7 @@ pub enum Fault {
 struct State {
     armed: Mutex<Option<(Fault, &'static [u8])>>,
     struck: watch::Sender<bool>,
-    /// New connections are refused from the fault on.
+    /// From the fault on new connections are refused, and the others are cut.
     refuse_then: bool,
     refusing: watch::Sender<bool>,
     frozen: watch::Sender<bool>,
@@ -88,19 +88,37 @@ fn connect(client: TcpStream, server: TcpStream, state: Arc<State>) {
         from_server,
         to_client,
         Arc::clone(&state),
-        muted,
+        muted.clone(),
         cut.clone(),
     );
+    let refusing = state.refusing.subscribe();
     let forth = requests(from_client, to_server, state, mute, cut);
-    tokio::spawn(until(is_cut.clone(), forth));
-    tokio::spawn(until(is_cut, back));
+    for work in [Box::pin(forth) as Work, Box::pin(back)] {
+        let (is_cut, refusing) = (is_cut.clone(), refusing.clone());
+        tokio::spawn(until(is_cut, refusing, muted.clone(), work));
+    }
 }
 
+type Work = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Ends the work, and with it both ends that it holds, when the connection is cut.
-async fn until(mut cut: watch::Receiver<bool>, work: impl Future<Output = ()>) {
+async fn until(
+    mut cut: watch::Receiver<bool>,
+    mut refusing: watch::Receiver<bool>,
+    mute: watch::Receiver<Option<Fault>>,
+    work: Work,
+) {
+    // The connection that met the fault goes its own way.
+    let spared = async {
+        let _ = refusing.wait_for(|yes| *yes).await;
+        if mute.borrow().is_some() {
+            std::future::pending::<()>().await;
+        }
+    };
     tokio::select! {
         () = work => {}
         _ = cut.wait_for(|yes| *yes) => {}
+        () = spared => {}
     }
 }
 
@@ -114,21 +132,15 @@ async fn requests(
     let mut buffer = vec![0; 1 << 16];
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
         let chunk = &buffer[..read];
-        match strikes(&state, chunk) {
-            Some(Fault::CutBefore) => {
-                state.struck.send_replace(true);
-                break;
+        if let Some(fault) = strikes(&state, chunk) {
+            mute.send_replace(Some(fault));
+            state.refusing.send_replace(state.refuse_then);
+            state.struck.send_replace(true);
+            match fault {
+                Fault::CutBefore => break,
+                Fault::CutAfter => {}
+                Fault::Freeze => thawed(&state).await,
             }
-            Some(Fault::CutAfter) => {
-                mute.send_replace(Some(Fault::CutAfter));
-                state.struck.send_replace(true);
-            }
-            Some(Fault::Freeze) => {
-                mute.send_replace(Some(Fault::Freeze));
-                state.struck.send_replace(true);
-                thawed(&state).await;
-            }
-            None => {}
         }
         if to.write_all(chunk).await.is_err() {
             break;
@@ -145,7 +157,6 @@ fn strikes(state: &State, chunk: &[u8]) -> Option<Fault> {
         return None;
     }
     *armed = None;
-    state.refusing.send_replace(state.refuse_then);
     Some(fault)
 }
 
