@@ -25,7 +25,7 @@ pub struct FleetConfig {
     pub span: Span,
     /// The part of the span that each vehicle sends, by its number; default all.
     pub told: Told,
-    /// Three shifts, so that at any hour somebody drives; else everybody drives by day.
+    /// In shifts, so that at any minute somebody drives; else everybody drives by day.
     pub shifts: bool,
     pub pace: Pace,
     /// Records in one frame, at least 1; the protocol's own bound holds too.

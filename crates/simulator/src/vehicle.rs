@@ -38,12 +38,14 @@ impl Habit {
         Self::ALL[n as usize % Self::ALL.len()]
     }
 
-    /// Hours by which the working day of vehicle `n` begins later than five in the morning where
-    /// the fleet drives in three shifts. A long day leaves room for one alone.
-    const fn shift(self, n: u32) -> i64 {
+    /// Minutes by which the working day of vehicle `n` begins later than five in the morning where
+    /// the fleet drives in shifts: spread over the day so that neither the night nor a break is
+    /// everybody's. A long day leaves room for one shift alone.
+    const fn shift_minutes(self, n: u32) -> i64 {
+        let (number, round) = (n as i64, n as i64 / Self::ALL.len() as i64);
         match self {
             Self::LongDay => 0,
-            _ => 8 * (n as i64 / Self::ALL.len() as i64 % 3),
+            _ => (660 * number + 60 * round) % 1440,
         }
     }
 
@@ -137,7 +139,7 @@ impl Vehicle {
     /// The same vehicle as one of a fleet in shifts. Its first day may hold parts of two of them.
     #[must_use]
     pub fn in_shifts(mut self, number: u32) -> Self {
-        self.shift_ms = self.habit.shift(number) * 3_600_000;
+        self.shift_ms = self.habit.shift_minutes(number) * 60_000;
         self
     }
 
@@ -320,5 +322,36 @@ mod tests {
             moving(3)
         );
         assert!(moving(0) * 10 < 8 * 3600);
+    }
+
+    #[test]
+    fn at_any_minute_somebody_of_the_fleet_drives() {
+        let from = Timestamp::parse_rfc3339("2026-03-10T00:00:00+07:00").unwrap();
+        let span = Span {
+            from,
+            until: from.plus_millis(3 * DAY_MS),
+            every_ms: 60_000,
+        };
+        for (fleet, enough) in [(12, 1), (18, 2), (30, 2)] {
+            let mut moving = vec![0; 3 * 1440];
+            for n in 0..fleet {
+                let vehicle = Vehicle::new(1, n, Road::coast(), span).in_shifts(n);
+                for r in vehicle.filter(|r| !r.stored && r.speed > Some(Speed::from_kmh(3))) {
+                    let minute = (r.time.millis() - from.millis()) / 60_000;
+                    moving[usize::try_from(minute).unwrap()] += 1;
+                }
+            }
+            // The first day begins in the middle of somebody's shift.
+            let (minute, fewest) = moving
+                .iter()
+                .enumerate()
+                .skip(1440)
+                .min_by_key(|(_, m)| **m)
+                .unwrap();
+            assert!(
+                *fewest >= enough,
+                "{fewest} of {fleet} drive at minute {minute}"
+            );
+        }
     }
 }
