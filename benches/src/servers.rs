@@ -82,6 +82,7 @@ async fn gateway(folder: &std::path::Path) -> Result<SocketAddr> {
     };
     let with = Surroundings {
         log: Arc::new(log),
+        spool: None,
         directory: Arc::new(RegistryDirectory::new(registry, UnknownPolicy::Accept, 0)),
         sessions: wire_sessions(),
         clock: Arc::new(now),

@@ -3,10 +3,12 @@
 pub mod embedded;
 pub mod kafka;
 pub mod message;
+mod share;
 
 pub use embedded::{EmbeddedLog, OpenError, Options};
 pub use kafka::{KafkaLog, KafkaOptions, TopicError};
 pub use message::{DecodeError, decode, encode};
+pub use share::{Held, Share};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -75,15 +77,31 @@ pub struct LogIdentity {
     pub partitions: u32,
 }
 
-/// An ordered durable log. Cheap to share.
+/// Where messages become durable: a log, or a gateway's way to one.
 #[async_trait]
-pub trait Log: Send + Sync + fmt::Debug + 'static {
-    fn identity(&self) -> LogIdentity;
+pub trait Append: Send + Sync + fmt::Debug + 'static {
+    /// Partitions, of which the first is 0.
+    fn partitions(&self) -> u32;
 
     /// Waits for a place in the bounded queue, then gives the receipt; order per partition is the
     /// order of the calls. An error means that nothing was taken.
     async fn append(&self, partition: u32, payload: Bytes) -> Result<Receipt, BusError>;
 
+    /// Gives up what is not durable yet where that can take long: the receipts fail, though some of
+    /// it may become durable all the same. What is appended afterwards begins anew.
+    fn purge(&self) {}
+
+    /// Finishes what was taken and closes; later calls give [`BusError::Closed`].
+    async fn close(&self);
+}
+
+/// An ordered durable log. Cheap to share.
+#[async_trait]
+pub trait Log: Append {
+    fn identity(&self) -> LogIdentity;
+
+    /// Joins those who work this log: what falls to this process. Once per log and process.
+    async fn join(&self) -> Result<Share, BusError>;
     /// Up to `max_messages` and about `max_bytes` from `from` on, in order; empty at the end.
     async fn read(
         &self,
@@ -108,7 +126,4 @@ pub trait Log: Send + Sync + fmt::Debug + 'static {
 
     /// Removes what retention allows: released, and older than `before` or above the size bound.
     async fn trim(&self, before: Timestamp) -> Result<u64, BusError>;
-
-    /// Finishes what was taken and closes; later calls give [`BusError::Closed`].
-    async fn close(&self);
 }

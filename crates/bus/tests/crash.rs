@@ -8,7 +8,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use waywarden_bus::{EmbeddedLog, Log, Options};
+use waywarden_bus::{Append, EmbeddedLog, Log, Options};
 use waywarden_model::Timestamp;
 
 const DIR: &str = "WAYWARDEN_TEST_CRASH_DIR";

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
-use waywarden_bus::{BusError, EmbeddedLog, Log, OpenError, Options};
+use waywarden_bus::{Append, BusError, EmbeddedLog, Log, OpenError, Options};
 use waywarden_model::Timestamp;
 
 fn options() -> Options {

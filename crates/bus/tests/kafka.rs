@@ -9,7 +9,7 @@ use contract::{Factory, PARTITIONS, append, read_all};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use waywarden_bus::{BusError, KafkaLog, KafkaOptions, Log, TopicError};
+use waywarden_bus::{Append, BusError, KafkaLog, KafkaOptions, Log, TopicError};
 
 /// An address that `deploy/services.sh env` gives.
 fn address(variable: &str) -> String {

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
-use waywarden_bus::{EmbeddedLog, Log, Options};
+use waywarden_bus::{Append, EmbeddedLog, Log, Options};
 use waywarden_gateway::{
     GatewayConfig, Listener, Speaks, Surroundings, free_space_of, serve, wire_sessions,
 };
@@ -70,7 +70,8 @@ fn main() -> Result<(), Failure> {
     let handle = runtime.block_on(serve(
         config,
         Surroundings {
-            log: Arc::clone(&log),
+            log: Arc::clone(&log) as Arc<dyn Append>,
+            spool: None,
             directory: Arc::new(Everybody),
             sessions: wire_sessions(),
             clock: Arc::new(now),

@@ -1,8 +1,8 @@
-//! What keeps a gateway from being ready.
+//! What an operator should know of a gateway, and what keeps it from being ready.
 
 use std::fmt;
 
-/// A reason not to be ready. None of them: ready.
+/// Something that is not as it should be. None that [prevents](Health::prevents): ready.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Health {
     /// Less free disk than the reserve: no socket is read.
@@ -13,11 +13,20 @@ pub enum Health {
     ClockBehind { ms: i64 },
     /// The last stamp cannot be kept on disk.
     StampNotKept,
+    /// The log is away; data is durable on this machine's disk.
+    Spooling { messages: u64 },
+    /// The log is away and the spool is full: no socket is read.
+    SpoolFull { bytes: u64 },
     /// Shutting down: nothing more is taken.
     Stopping,
 }
 
 impl Health {
+    /// Whether devices had better go elsewhere. A gateway that spools serves them as well as any.
+    pub const fn prevents(&self) -> bool {
+        !matches!(self, Self::Spooling { .. })
+    }
+
     /// Bounded label for pages and metrics.
     pub const fn label(&self) -> &'static str {
         match self {
@@ -25,6 +34,8 @@ impl Health {
             Self::LogFailing => "log_failing",
             Self::ClockBehind { .. } => "clock_behind",
             Self::StampNotKept => "stamp_not_kept",
+            Self::Spooling { .. } => "spooling",
+            Self::SpoolFull { .. } => "spool_full",
             Self::Stopping => "stopping",
         }
     }
@@ -44,6 +55,13 @@ impl fmt::Display for Health {
                     "the clock stands {ms} ms before the last stamp of receipt"
                 )
             }
+            Self::Spooling { messages } => {
+                write!(f, "the log is away: {messages} messages wait in the spool")
+            }
+            Self::SpoolFull { bytes } => write!(
+                f,
+                "the log is away and the spool is full at {bytes} bytes: devices are not read"
+            ),
             Self::StampNotKept => f.write_str("the last stamp of receipt cannot be kept on disk"),
             Self::Stopping => f.write_str("shutting down"),
         }

@@ -1,7 +1,7 @@
 //! Listeners, admission, limits; drives `wire`, publishes, releases acknowledgements.
 //!
 //! No device is told that its data is safe before the log has said so: [`serve`] reads frames,
-//! gives them to a [`Log`] and sends the replies that wait for its receipts. Whatever is full or
+//! gives them to what makes them durable ([`Append`]) and sends the replies that wait for its receipts. Whatever is full or
 //! fails makes sockets wait; nothing that was read is dropped.
 
 mod clock;
@@ -16,6 +16,7 @@ mod listen;
 mod metrics;
 mod odd;
 mod shared;
+mod spool;
 mod udp;
 mod watch;
 
@@ -25,6 +26,7 @@ pub use disk::{FreeSpace, free_space_of};
 pub use health::Health;
 pub use odd::OddFrame;
 pub use shared::{NewSession, wire_sessions};
+pub use spool::{Connect, Spool, SpoolOptions, SpoolState, Unreachable};
 
 use clock::ReceiptClock;
 use disk::DiskGuard;
@@ -37,7 +39,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use waywarden_bus::Log;
+use waywarden_bus::Append;
 use waywarden_model::DeviceDirectory;
 
 /// Why a gateway does not start.
@@ -59,7 +61,9 @@ pub enum GatewayError {
 
 /// What a gateway works with, beside its settings.
 pub struct Surroundings<'a> {
-    pub log: Arc<dyn Log>,
+    pub log: Arc<dyn Append>,
+    /// The same, where it is a log behind a spool: its state is told then.
+    pub spool: Option<Spool>,
     pub directory: Arc<dyn DeviceDirectory>,
     /// Makes the session of a connection: [`wire_sessions`], but in tests.
     pub sessions: NewSession,
@@ -120,6 +124,7 @@ pub async fn serve(
         .collect::<Result<Arc<[Listener]>, _>>()?;
     let shared = Arc::new(Shared::new(Parts {
         log: with.log,
+        spool: with.spool,
         directory: with.directory,
         new_session: with.sessions,
         clock,
@@ -170,7 +175,7 @@ async fn stop(shared: Arc<Shared>, tasks: TaskTracker) {
 }
 
 impl GatewayHandle {
-    /// What keeps the gateway from being ready; empty when nothing does.
+    /// What is not as it should be; nothing that [prevents](Health::prevents) when it is ready.
     pub fn health(&self) -> Vec<Health> {
         self.shared.health()
     }

@@ -23,6 +23,13 @@ pub(crate) struct Metrics {
     pub(crate) disk_free: IntGauge,
     pub(crate) paused: IntGauge,
     pub(crate) clock_behind: IntGauge,
+    pub(crate) spool_active: IntGauge,
+    pub(crate) spool_full: IntGauge,
+    pub(crate) spool_bytes: IntGauge,
+    pub(crate) spool_waiting: IntGauge,
+    pub(crate) spool_trips: IntCounter,
+    pub(crate) spooled: IntCounter,
+    pub(crate) drained: IntCounter,
 }
 
 /// Counters that every frame touches: looked up once, not by label.
@@ -101,6 +108,13 @@ impl Metrics {
                 "clock_behind_seconds",
                 "How far the clock stands before the last stamp.",
             )?,
+            spool_active: m.gauge("spool_active_state", "1 while messages go to the spool.")?,
+            spool_full: m.gauge("spool_full_state", "1 while a full spool pauses reading.")?,
+            spool_bytes: m.gauge("spool_bytes", "Size of the spool on disk.")?,
+            spool_waiting: m.gauge("spool_waiting_messages", "Spooled and not drained.")?,
+            spool_trips: m.counter("spool_trips_total", "Times that the log was found away.")?,
+            spooled: m.counter("spooled_messages_total", "Messages that went to the spool.")?,
+            drained: m.counter("drained_messages_total", "Messages that went on from it.")?,
         })
     }
 

@@ -8,11 +8,12 @@ use crate::health::Health;
 use crate::held::HeldBounds;
 use crate::metrics::Metrics;
 use crate::odd::{Folded, OddFrame, OddFrames};
+use crate::spool::Spool;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use waywarden_bus::Log;
+use waywarden_bus::Append;
 use waywarden_model::{DeviceDirectory, Protocol, Timestamp};
 use waywarden_wire::auto::Auto;
 use waywarden_wire::{Env, FrameError, Session, Transport};
@@ -31,7 +32,8 @@ pub fn wire_sessions() -> NewSession {
 
 pub(crate) struct Shared {
     pub(crate) config: GatewayConfig,
-    pub(crate) log: Arc<dyn Log>,
+    pub(crate) log: Arc<dyn Append>,
+    pub(crate) spool: Option<Spool>,
     pub(crate) partitions: u32,
     pub(crate) directory: Arc<dyn DeviceDirectory>,
     pub(crate) new_session: NewSession,
@@ -61,7 +63,8 @@ impl std::fmt::Debug for Shared {
 /// Everything but the two numbers that start at nothing.
 pub(crate) struct Parts {
     pub(crate) config: GatewayConfig,
-    pub(crate) log: Arc<dyn Log>,
+    pub(crate) log: Arc<dyn Append>,
+    pub(crate) spool: Option<Spool>,
     pub(crate) directory: Arc<dyn DeviceDirectory>,
     pub(crate) new_session: NewSession,
     pub(crate) clock: ReceiptClock,
@@ -83,7 +86,7 @@ impl Shared {
         let limits = &parts.config.limits;
         let total = total_budget(limits.total_bytes);
         Self {
-            partitions: parts.log.identity().partitions,
+            partitions: parts.log.partitions(),
             connections: Arc::new(Connections::new(
                 limits.connections,
                 limits.connections_per_address,
@@ -96,6 +99,7 @@ impl Shared {
             stamp_lost: AtomicBool::new(false),
             config: parts.config,
             log: parts.log,
+            spool: parts.spool,
             directory: parts.directory,
             new_session: parts.new_session,
             clock: parts.clock,
@@ -198,6 +202,13 @@ impl Shared {
         }
         if self.stamp_lost.load(Ordering::Acquire) {
             found.push(Health::StampNotKept);
+        }
+        match self.spool.as_ref().map(Spool::state) {
+            Some(state) if state.full => found.push(Health::SpoolFull { bytes: state.bytes }),
+            Some(state) if state.spooling => found.push(Health::Spooling {
+                messages: state.messages,
+            }),
+            _ => {}
         }
         if self.shutdown.is_cancelled() {
             found.push(Health::Stopping);

@@ -21,7 +21,12 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     loop {
         tokio::select! {
             () = shared.shutdown.cancelled() => return,
-            _ = disk.tick() => look_at_disk(&shared).await,
+            _ = disk.tick() => {
+                look_at_disk(&shared).await;
+                if let Some(spool) = &shared.spool {
+                    spool.tell(&shared.metrics);
+                }
+            }
             _ = stamp.tick() => keep_stamp(&shared).await,
         }
     }

@@ -39,6 +39,7 @@ async fn gateway(
     };
     let surroundings = Surroundings {
         log,
+        spool: None,
         directory: Arc::new(Directory),
         sessions: wire_sessions(),
         clock: Arc::new(|| NOW),
@@ -161,6 +162,7 @@ async fn a_port_in_use_and_a_protocol_that_is_not_spoken_are_told_at_the_start()
         };
         let surroundings = Surroundings {
             log: log(),
+            spool: None,
             directory: Arc::new(Directory),
             sessions: wire_sessions(),
             clock: Arc::new(|| NOW),

@@ -71,6 +71,7 @@ async fn an_idle_connection_takes_at_most_two_kibibytes() {
     let shutdown = CancellationToken::new();
     let surroundings = Surroundings {
         log,
+        spool: None,
         directory: Arc::new(Directory),
         sessions: wire_sessions(),
         clock: Arc::new(|| Timestamp::from_secs(1_773_104_405)),

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use waywarden_bus::{EmbeddedLog, Log};
+use waywarden_bus::{Append, EmbeddedLog, Log};
 use waywarden_model::hash::{content_hash, partition_of};
 use waywarden_model::registry::Registry;
 use waywarden_model::{Frame, Message, Protocol, Record, SourceId, Timestamp, Violation};

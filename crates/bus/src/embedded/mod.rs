@@ -11,7 +11,7 @@ mod segment;
 mod shared;
 mod writer;
 
-use crate::{BusError, Entry, Log, LogIdentity, Offset, Receipt};
+use crate::{BusError, Entry, Log, LogIdentity, Offset, Receipt, Share};
 use async_trait::async_trait;
 use bytes::Bytes;
 use shared::Shared;
@@ -85,6 +85,7 @@ pub enum OpenError {
 pub struct EmbeddedLog {
     shared: Arc<Shared>,
     commands: mpsc::UnboundedSender<Command>,
+    left_at: Vec<Offset>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -98,6 +99,7 @@ impl EmbeddedLog {
         let opened = folder::open(dir, &options)?;
         let shared = Arc::new(Shared::new(&opened, &options));
         let (commands, queue) = mpsc::unbounded_channel();
+        let left_at = opened.meta.released.clone();
         let writer = Writer::new(opened, options, Arc::clone(&shared));
         let thread = std::thread::Builder::new()
             .name("log-writer".into())
@@ -109,8 +111,16 @@ impl EmbeddedLog {
         Ok(Self {
             shared,
             commands,
+            left_at,
             writer: Mutex::new(Some(thread)),
         })
+    }
+
+    /// Below it everything had been released when the log was opened: where a reader that keeps no
+    /// position of its own goes on. 0 for a partition that is not there.
+    pub fn left_at(&self, partition: u32) -> Offset {
+        let left = self.left_at.get(partition as usize);
+        left.copied().unwrap_or_default()
     }
 
     async fn ask<T>(
@@ -146,9 +156,9 @@ impl Drop for EmbeddedLog {
 }
 
 #[async_trait]
-impl Log for EmbeddedLog {
-    fn identity(&self) -> LogIdentity {
-        self.shared.identity()
+impl crate::Append for EmbeddedLog {
+    fn partitions(&self) -> u32 {
+        self.shared.identity().partitions
     }
 
     async fn append(&self, partition: u32, payload: Bytes) -> Result<Receipt, BusError> {
@@ -166,6 +176,24 @@ impl Log for EmbeddedLog {
         // The writer gives the place back when the message is durable or has failed.
         place.keep();
         Ok(receipt)
+    }
+
+    async fn close(&self) {
+        if let Some(thread) = self.stop() {
+            // Joining blocks for as long as the last commit takes.
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+}
+
+#[async_trait]
+impl Log for EmbeddedLog {
+    fn identity(&self) -> LogIdentity {
+        self.shared.identity()
+    }
+
+    async fn join(&self) -> Result<Share, BusError> {
+        Ok(Share::whole(self.shared.identity().partitions))
     }
 
     async fn read(
@@ -213,12 +241,5 @@ impl Log for EmbeddedLog {
     async fn trim(&self, before: Timestamp) -> Result<u64, BusError> {
         self.shared.check_open()?;
         self.ask(|reply| Command::Trim { before, reply }).await
-    }
-
-    async fn close(&self) {
-        if let Some(thread) = self.stop() {
-            // Joining blocks for as long as the last commit takes.
-            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
-        }
     }
 }

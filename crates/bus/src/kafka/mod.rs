@@ -5,18 +5,20 @@
 //! what [`Log::release`] is told is committed there, so that lag is shown by every tool and
 //! trimming goes on where it was after a restart. Nothing is ever read from a committed offset.
 
+mod group;
 mod produce;
 mod read;
 mod topic;
 
-use crate::{BusError, Entry, Log, LogIdentity, Offset, Receipt};
+use crate::{Append, BusError, Entry, Log, LogIdentity, Offset, Receipt, Share};
 use async_trait::async_trait;
 use bytes::Bytes;
+use group::Group;
 use produce::Publisher;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset as At, TopicPartitionList};
 use read::Reader;
@@ -53,6 +55,10 @@ pub struct KafkaOptions {
     pub group: String,
     /// A request that is not answered for this long has failed.
     pub patience: Duration,
+    /// A worker that is not heard of for this long has lost its partitions.
+    pub session: Duration,
+    /// How long a partition that is taken away may be worked on.
+    pub hand_over: Duration,
     /// Further settings of librdkafka: TLS, SASL.
     pub more: Vec<(String, String)>,
 }
@@ -72,6 +78,8 @@ impl Default for KafkaOptions {
             queue_bytes: 32 * 1024 * 1024,
             group: "waywarden-worker".to_owned(),
             patience: Duration::from_secs(10),
+            session: Duration::from_secs(20),
+            hand_over: Duration::from_secs(30),
             more: Vec::new(),
         }
     }
@@ -112,7 +120,7 @@ struct Inner {
     /// Ends of the partitions as they were last seen.
     ends: Ends,
     /// Commits what was released, and asks for it.
-    group: BaseConsumer,
+    group: Group,
     admin: AdminClient<DefaultClientContext>,
     closed: AtomicBool,
 }
@@ -134,15 +142,11 @@ impl KafkaLog {
     pub async fn open(options: KafkaOptions) -> Result<Self, TopicError> {
         let admin: AdminClient<_> = options.client().create()?;
         topic::ensure(&admin, &options).await?;
-        let group: BaseConsumer = options
-            .client()
-            .set("group.id", &options.group)
-            .set("enable.auto.commit", "false")
-            .create()?;
+        let group = Group::new(&options)?;
         let ends: Ends = (0..options.partitions).map(|_| AtomicU64::new(0)).collect();
         let publisher = Publisher::new(&options, &ends)?;
         let of = |partition| Reader::new(&options, partition, &ends);
-        let readers = (0..options.partitions).map(of).collect::<Result<_, _>>()?;
+        let readers = (0..options.partitions).map(of).collect();
         let inner = Arc::new(Inner {
             identity: LogIdentity {
                 id: String::new(),
@@ -159,11 +163,13 @@ impl KafkaLog {
         let asked = Arc::clone(&inner);
         let cluster = blocking(move || {
             // Every partition has a leader before anything is promised.
-            for reader in &asked.readers {
-                reader.range()?;
-            }
             let patience = asked.options.patience;
-            Ok(asked.group.client().fetch_cluster_id(patience))
+            for partition in 0..asked.options.partitions {
+                let (_, end) =
+                    read::marks(asked.group.consumer.as_ref(), &asked.options, partition)?;
+                seen(&asked.ends, partition, end);
+            }
+            Ok(asked.group.consumer.client().fetch_cluster_id(patience))
         });
         let cluster = cluster.await?.ok_or(TopicError::NoCluster)?;
         let mut inner = Arc::into_inner(inner).ok_or(TopicError::NoCluster)?;
@@ -171,12 +177,6 @@ impl KafkaLog {
         Ok(Self {
             inner: Arc::new(inner),
         })
-    }
-
-    /// Gives up what no broker has confirmed: the receipts fail, and what is appended afterwards
-    /// begins anew. Some of it may be on a broker all the same.
-    pub fn purge(&self) {
-        self.inner.publisher.purge();
     }
 
     fn alive(&self, partition: u32) -> Result<&Reader, BusError> {
@@ -191,16 +191,13 @@ impl KafkaLog {
 
     /// A list of one partition at an offset. None of these may outlive a consumer.
     fn at(&self, partition: u32, offset: At) -> Result<TopicPartitionList, BusError> {
-        let mut list = TopicPartitionList::new();
-        list.add_partition_offset(&self.inner.options.topic, number(partition), offset)
-            .map_err(|e| read_error(&e))?;
-        Ok(list)
+        group::one(&self.inner.options.topic, partition, offset).map_err(|e| read_error(&e))
     }
 
     /// The offset below which the workers need nothing; None where none was ever told.
     fn released(&self, partition: u32) -> Result<Option<Offset>, BusError> {
         let asked = self.at(partition, At::Invalid)?;
-        let (group, patience) = (&self.inner.group, self.inner.options.patience);
+        let (group, patience) = (&self.inner.group.consumer, self.inner.options.patience);
         let committed = group.committed_offsets(asked, patience);
         let committed = committed.map_err(|e| read_error(&e))?;
         let of = committed.elements().first().map(|e| e.offset());
@@ -242,14 +239,46 @@ fn read_error(e: &KafkaError) -> BusError {
 }
 
 #[async_trait]
-impl Log for KafkaLog {
-    fn identity(&self) -> LogIdentity {
-        self.inner.identity.clone()
+impl Append for KafkaLog {
+    fn partitions(&self) -> u32 {
+        self.inner.identity.partitions
     }
 
     async fn append(&self, partition: u32, payload: Bytes) -> Result<Receipt, BusError> {
         self.alive(partition)?;
         self.inner.publisher.publish(partition, payload).await
+    }
+
+    fn purge(&self) {
+        self.inner.publisher.purge();
+    }
+
+    async fn close(&self) {
+        if self.inner.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let this = self.clone();
+        let done = tokio::task::spawn_blocking(move || this.inner.publisher.close());
+        if let Err(error) = done.await {
+            tracing::error!(%error, "the producer was not closed");
+        }
+    }
+}
+
+#[async_trait]
+impl Log for KafkaLog {
+    fn identity(&self) -> LogIdentity {
+        self.inner.identity.clone()
+    }
+
+    async fn join(&self) -> Result<Share, BusError> {
+        let this = self.clone();
+        blocking(move || {
+            let group = &this.inner.group;
+            let membership = group.join().map_err(|e| read_error(&e))?;
+            Ok(Share::of(Arc::clone(&group.desk), Box::new(membership)))
+        })
+        .await
     }
 
     async fn read(
@@ -306,8 +335,11 @@ impl Log for KafkaLog {
             }
             let offset = At::Offset(i64::try_from(below).unwrap_or(i64::MAX));
             let list = this.at(partition, offset)?;
-            let committed = this.inner.group.commit(&list, CommitMode::Sync);
-            committed.map_err(|e| read_error(&e))
+            match this.inner.group.consumer.commit(&list, CommitMode::Sync) {
+                // The group is dividing the partitions anew: the next release tells more.
+                Err(error) if group::divides(&error) => Ok(()),
+                done => done.map_err(|e| read_error(&e)),
+            }
         })
         .await
     }
@@ -351,16 +383,5 @@ impl Log for KafkaLog {
             }
         }
         Ok(gone)
-    }
-
-    async fn close(&self) {
-        if self.inner.closed.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let this = self.clone();
-        let done = tokio::task::spawn_blocking(move || this.inner.publisher.close());
-        if let Err(error) = done.await {
-            tracing::error!(%error, "the producer was not closed");
-        }
     }
 }

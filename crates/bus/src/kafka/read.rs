@@ -3,12 +3,12 @@
 use super::{Ends, KafkaOptions, number, read_error, seen};
 use crate::{BusError, Entry, Offset};
 use bytes::Bytes;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset as At, TopicPartitionList};
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use waywarden_model::Timestamp;
 
@@ -35,10 +35,33 @@ fn may_pass(error: &KafkaError) -> bool {
     )
 }
 
+/// The first offset held and the next to be given. A partition that changes its leader is asked
+/// again for a while.
+pub(super) fn marks<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    options: &KafkaOptions,
+    partition: u32,
+) -> Result<(Offset, Offset), BusError> {
+    let until = Instant::now() + options.patience;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let left = left.clamp(LOOK, options.patience);
+        let marks = consumer.fetch_watermarks(&options.topic, number(partition), left);
+        let offset = |n: i64| u64::try_from(n).unwrap_or(0);
+        match marks {
+            Ok((begin, end)) => return Ok((offset(begin), offset(end))),
+            Err(e) if Instant::now() >= until => return Err(read_error(&e)),
+            Err(_) => std::thread::sleep(LOOK / 2),
+        }
+    }
+}
+
 pub(super) struct Reader {
     topic: String,
     partition: u32,
-    consumer: BaseConsumer,
+    /// Made at the first use: who only writes needs none.
+    consumer: OnceLock<BaseConsumer>,
+    options: KafkaOptions,
     patience: Duration,
     ends: Ends,
     state: Mutex<State>,
@@ -56,11 +79,31 @@ struct State {
 }
 
 impl Reader {
-    pub fn new(options: &KafkaOptions, partition: u32, ends: &Ends) -> Result<Self, KafkaError> {
-        let consumer = options
+    pub fn new(options: &KafkaOptions, partition: u32, ends: &Ends) -> Self {
+        Self {
+            topic: options.topic.clone(),
+            partition,
+            consumer: OnceLock::new(),
+            options: options.clone(),
+            patience: options.patience,
+            ends: Arc::clone(ends),
+            state: Mutex::default(),
+        }
+    }
+
+    fn consumer(&self) -> Result<&BaseConsumer, BusError> {
+        if let Some(made) = self.consumer.get() {
+            return Ok(made);
+        }
+        let made = self.make().map_err(|e| read_error(&e))?;
+        Ok(self.consumer.get_or_init(|| made))
+    }
+
+    fn make(&self) -> Result<BaseConsumer, KafkaError> {
+        self.options
             .client()
             // Required by the library; no membership comes of it, since nothing is subscribed.
-            .set("group.id", format!("{}-reads", options.group))
+            .set("group.id", format!("{}-reads", self.options.group))
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set("auto.offset.reset", "error")
@@ -68,15 +111,7 @@ impl Reader {
             .set("fetch.wait.max.ms", "50")
             .set("queued.max.messages.kbytes", "8192")
             .set("fetch.message.max.bytes", "1048576")
-            .create()?;
-        Ok(Self {
-            topic: options.topic.clone(),
-            partition,
-            consumer,
-            patience: options.patience,
-            ends: Arc::clone(ends),
-            state: Mutex::default(),
-        })
+            .create()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -84,26 +119,11 @@ impl Reader {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The first offset held and the next to be given. A partition that changes its leader is
-    /// asked again for a while.
+    /// The first offset held and the next to be given.
     pub fn range(&self) -> Result<(Offset, Offset), BusError> {
-        let until = Instant::now() + self.patience;
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            let left = left.clamp(LOOK, self.patience);
-            let marks = self
-                .consumer
-                .fetch_watermarks(&self.topic, number(self.partition), left);
-            let offset = |n: i64| u64::try_from(n).unwrap_or(0);
-            match marks {
-                Ok((begin, end)) => {
-                    seen(&self.ends, self.partition, offset(end));
-                    return Ok((offset(begin), offset(end)));
-                }
-                Err(e) if Instant::now() >= until => return Err(read_error(&e)),
-                Err(_) => std::thread::sleep(LOOK / 2),
-            }
-        }
+        let range = marks(self.consumer()?, &self.options, self.partition)?;
+        seen(&self.ends, self.partition, range.1);
+        Ok(range)
     }
 
     /// The first offset received at `t` or later, `end` where there is none.
@@ -115,7 +135,7 @@ impl Reader {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(&self.topic, number(self.partition), At::Offset(t.millis()))
             .map_err(|e| read_error(&e))?;
-        let found = self.consumer.offsets_for_times(list, self.patience);
+        let found = self.consumer()?.offsets_for_times(list, self.patience);
         let found = found.map_err(|e| read_error(&e))?;
         let offset = found.elements().first().map(|e| e.offset());
         Ok(match offset {
@@ -188,10 +208,11 @@ impl Reader {
                 end,
             });
         }
+        let consumer = self.consumer()?;
         let mut list = TopicPartitionList::new();
         let offset = At::Offset(i64::try_from(from).unwrap_or(i64::MAX));
         list.add_partition_offset(&self.topic, number(self.partition), offset)
-            .and_then(|()| self.consumer.assign(&list))
+            .and_then(|()| consumer.assign(&list))
             .map_err(|e| read_error(&e))?;
         state.next = Some(from);
         Ok(())
@@ -199,7 +220,7 @@ impl Reader {
 
     /// Takes one message from the consumer, if one comes within `wait`; gives whether one came.
     fn take(&self, state: &mut State, wait: Duration) -> Result<bool, BusError> {
-        let taken = match self.consumer.poll(wait) {
+        let taken = match self.consumer()?.poll(wait) {
             None => Ok(None),
             Some(Ok(message)) => Ok(Some(Entry {
                 offset: u64::try_from(message.offset()).unwrap_or(0),

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use std::sync::Mutex;
 use tokio::sync::{oneshot, watch};
-use waywarden_bus::{BusError, Entry, Log, LogIdentity, Offset, Receipt, decode};
+use waywarden_bus::{Append, BusError, Receipt, decode};
 use waywarden_model::{Frame, Message, Tick, Timestamp};
 
 pub const PARTITIONS: u32 = 4;
@@ -108,12 +108,9 @@ impl TestLog {
 }
 
 #[async_trait]
-impl Log for TestLog {
-    fn identity(&self) -> LogIdentity {
-        LogIdentity {
-            id: "test".into(),
-            partitions: PARTITIONS,
-        }
+impl Append for TestLog {
+    fn partitions(&self) -> u32 {
+        PARTITIONS
     }
 
     async fn append(&self, partition: u32, payload: Bytes) -> Result<Receipt, BusError> {
@@ -146,30 +143,6 @@ impl Log for TestLog {
             }
         }
         Ok(receipt)
-    }
-
-    async fn read(&self, _: u32, _: Offset, _: usize, _: usize) -> Result<Vec<Entry>, BusError> {
-        Err(BusError::Read("a gateway does not read".into()))
-    }
-
-    async fn range(&self, _: u32) -> Result<(Offset, Offset), BusError> {
-        Ok((0, 0))
-    }
-
-    fn seen_end(&self, _partition: u32) -> Offset {
-        0
-    }
-
-    async fn wait_beyond(&self, _: u32, _: Offset) -> Result<(), BusError> {
-        Ok(())
-    }
-
-    async fn release(&self, _: u32, _: Offset) -> Result<(), BusError> {
-        Ok(())
-    }
-
-    async fn trim(&self, _: Timestamp) -> Result<u64, BusError> {
-        Ok(0)
     }
 
     async fn close(&self) {}

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-use waywarden_bus::Log;
+use waywarden_bus::Append;
 use waywarden_gateway::{
     GatewayConfig, GatewayHandle, Listener, NewSession, Speaks, Surroundings, serve,
 };
@@ -100,7 +100,8 @@ impl Gateway {
         let metrics = prometheus::Registry::new();
         let shutdown = CancellationToken::new();
         let surroundings = Surroundings {
-            log: Arc::clone(&log) as Arc<dyn Log>,
+            log: Arc::clone(&log) as Arc<dyn Append>,
+            spool: None,
             directory: Arc::new(Directory),
             sessions: sessions(),
             clock: Arc::new(move || Timestamp::from_millis(time.load(Ordering::SeqCst))),

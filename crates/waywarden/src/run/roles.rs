@@ -80,7 +80,8 @@ impl Roles {
         let workers = start_workers(&place, &config, &positions, &rest).await?;
         let free_space = free_space_of(folder.path());
         let with = Surroundings {
-            log: Arc::clone(&log),
+            log: Arc::clone(&log) as Arc<dyn waywarden_bus::Append>,
+            spool: None,
             directory: Arc::clone(&directory) as Arc<dyn waywarden_model::DeviceDirectory>,
             sessions: wire_sessions(),
             clock: Arc::new(crate::clock::now),
@@ -497,6 +498,7 @@ impl StatusSource for Status {
                 .gateway
                 .health()
                 .iter()
+                .filter(|h| h.prevents())
                 .map(|h| h.label().to_owned())
                 .collect(),
             connections: self.gateway.connections() as u64,
