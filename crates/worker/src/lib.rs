@@ -1,5 +1,6 @@
 //! Per partition: reads the bus, steps the rules, commits results and position together.
 
+mod crew;
 mod law;
 mod partition;
 mod rebuild;
@@ -7,6 +8,7 @@ mod source;
 mod stage;
 mod subjects;
 
+pub use crew::{Crew, CrewState, CrewView, MakeWork};
 pub use law::Law;
 pub use partition::{Clock, Filed, Late, Options, Partition, Work, WorkerError};
 pub use rebuild::{Again, RebuildError, judge_again};

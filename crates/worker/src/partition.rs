@@ -51,6 +51,11 @@ impl WorkerError {
             Self::State(_) | Self::OtherLog { .. } | Self::Lost(_) => false,
         }
     }
+
+    /// Whether another owner has claimed the partition.
+    pub const fn is_superseded(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Superseded { .. }))
+    }
 }
 
 impl From<RebuildError> for WorkerError {
@@ -185,6 +190,18 @@ impl Work {
         .await
     }
 
+    /// Claims the partition and works it until `stop`, see [`Self::keep_working`].
+    ///
+    /// Where the partition is `contested` another owner's claim is no failure: for a moment two
+    /// members of a group may believe that it is theirs, and it is claimed again if it still is.
+    ///
+    /// # Errors
+    /// Those of [`Self::keep_working`].
+    pub async fn work(self, contested: bool, stop: CancellationToken) -> Result<(), WorkerError> {
+        let first = self.claim().await;
+        self.go_on(first, contested, stop).await
+    }
+
     /// Works a claimed partition until `stop`, and claims it again when store or log failed in a
     /// way that may be over by itself.
     ///
@@ -195,7 +212,16 @@ impl Work {
         claimed: Partition,
         stop: CancellationToken,
     ) -> Result<(), WorkerError> {
-        let (mut next, mut wait) = (Ok(claimed), AGAIN.0);
+        self.go_on(Ok(claimed), false, stop).await
+    }
+
+    async fn go_on(
+        self,
+        first: Result<Partition, WorkerError>,
+        contested: bool,
+        stop: CancellationToken,
+    ) -> Result<(), WorkerError> {
+        let (mut next, mut wait) = (first, AGAIN.0);
         loop {
             let begun = Instant::now();
             let ended = match next {
@@ -205,6 +231,10 @@ impl Work {
             let error = match ended {
                 Ok(()) => return Ok(()),
                 Err(error) if error.may_pass() && !stop.is_cancelled() => error,
+                Err(error) if contested && error.is_superseded() && !stop.is_cancelled() => {
+                    wait = AGAIN.1;
+                    error
+                }
                 Err(error) => return Err(error),
             };
             // A partition that worked for a while begins to wait anew.
