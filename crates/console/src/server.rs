@@ -145,7 +145,7 @@ pub async fn serve(config: ConsoleConfig, parts: Parts) -> Result<ConsoleHandle,
 }
 
 /// A client that does not finish its headers is let go.
-fn limit_headers(builder: &mut Builder<TokioExecutor>) {
+pub(crate) fn limit_headers(builder: &mut Builder<TokioExecutor>) {
     builder
         .http1()
         .timer(TokioTimer::new())

@@ -23,6 +23,7 @@ pub use admin::*;
 pub use batch::*;
 pub use facts::{FactStore, Filed};
 pub use folder::{DataFolder, FolderError};
+pub use parts::{pack_registers, unpack_registers};
 pub use read::{ConsoleStore, ReadStore};
 pub use rebuild::{Due, Mark, RebuildStore, Rebuilt, Replaced, StoredRecord};
 pub use sqlite::{Options, SqliteStore, schema_of};

@@ -79,6 +79,29 @@ fn rows_of<T: DeserializeOwned>(bodies: &Bodies, kind: &str) -> Result<Vec<T>> {
     postcard::from_bytes(&plain).map_err(|e| broken(&e))
 }
 
+/// A registry version as one piece of bytes, for a copy on disk.
+///
+/// # Errors
+/// Registers that are too large.
+pub fn pack_registers(version: u32, registers: &Registers) -> Result<Vec<u8>> {
+    let parts = encode(registers)?;
+    let bodies: Bodies = parts
+        .into_iter()
+        .map(|p| (p.kind.to_owned(), (FORMAT, p.body)))
+        .collect();
+    postcard::to_stdvec(&(version, bodies)).map_err(|e| StoreError::Failed(e.to_string()))
+}
+
+/// Reads what [`pack_registers`] gave.
+///
+/// # Errors
+/// Bytes that are damaged, or of a format that this program does not know.
+pub fn unpack_registers(bytes: &[u8]) -> Result<(u32, Registers)> {
+    let (version, bodies): (u32, Bodies) =
+        postcard::from_bytes(bytes).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+    Ok((version, decode(&bodies)?))
+}
+
 /// No version of this number is on file.
 pub(crate) fn unknown(version: u32) -> StoreError {
     StoreError::NotFound {

@@ -1,6 +1,6 @@
 //! `waywarden import`: registers from files, all of them or nothing.
 
-use crate::store::{Data, PARTITIONS, block_on};
+use crate::store::{Data, block_on};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use waywarden_model::TimeZone;
@@ -26,7 +26,8 @@ pub fn run(args: &Args) -> Result<()> {
     let zone = crate::zone::by_name(&args.time_zone)?;
     block_on(async {
         let store = args.data.open().await?;
-        for line in import(store.as_ref(), &args.files, &zone, &args.note).await? {
+        let partitions = args.data.config()?.log.partitions;
+        for line in import(store.as_ref(), &args.files, &zone, &args.note, partitions).await? {
             eprintln!("waywarden: {line}");
         }
         Ok(())
@@ -42,6 +43,7 @@ pub async fn import(
     files: &[PathBuf],
     zone: &TimeZone,
     note: &str,
+    partitions: u32,
 ) -> Result<Vec<String>> {
     let contents = read(files)?;
     let head = store.registry_head().await?;
@@ -83,7 +85,7 @@ pub async fn import(
         author: "import".to_owned(),
         note: note.to_owned(),
         now: crate::clock::now(),
-        partitions: PARTITIONS,
+        partitions,
     };
     let version = store.save_registers(change).await?;
     said.push(match reach {

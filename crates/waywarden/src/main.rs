@@ -11,6 +11,7 @@ mod fleet;
 mod import;
 mod profiles;
 mod reads;
+mod roles;
 mod run;
 mod store;
 mod telemetry;
@@ -32,6 +33,12 @@ struct Cli {
 enum Command {
     /// Run the whole product in this process, on embedded storage.
     Run(run::Args),
+    /// Listen to devices, as one process of several.
+    Gateway(roles::gateway::Args),
+    /// Judge and file what the gateways made durable, as one process of several.
+    Worker(roles::worker::Args),
+    /// Serve the API and the page, as one process of several.
+    Console(roles::console::Args),
     /// Take registers from files: all of them or nothing.
     Import(import::Args),
     /// Make, list and withdraw tokens of the HTTP API.
@@ -62,6 +69,9 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
+        Command::Gateway(args) => roles::gateway::run(&args),
+        Command::Worker(args) => roles::worker::run(&args),
+        Command::Console(args) => roles::console::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Token(args) => token::run(args),
         Command::Backup(args) => store::backup(&args),

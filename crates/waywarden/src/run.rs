@@ -1,14 +1,15 @@
 //! `waywarden run`: all roles in one process, on embedded storage.
 
-mod leap;
-mod open_files;
+mod demo;
 mod roles;
 
 use crate::config::Config;
-use crate::store::{PARTITIONS, block_on};
+use crate::roles::open_files;
+use crate::roles::signals::Signals;
+use crate::store::block_on;
 use crate::telemetry::tell;
-use anyhow::{Context, Result};
-use roles::{Roles, Signals};
+use anyhow::Result;
+use roles::Roles;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use waywarden_model::registry::UnknownPolicy;
@@ -148,43 +149,4 @@ fn show(roles: &Roles, scheme: &str) {
 fn show_link(roles: &Roles) {
     let (link, within) = (roles.link(Role::Operator), roles.link_lifetime());
     tell(&format!("open once, within {within}: {link}"));
-}
-
-/// Reads the key of authentication codes, or makes it: every gateway must have the same.
-fn auth_key(config: &Config) -> Result<Vec<u8>> {
-    let path = match &config.auth_key_file {
-        Some(path) => path.clone(),
-        None => config.data.join("auth.key"),
-    };
-    let said = || path.display().to_string();
-    match std::fs::read(&path) {
-        Ok(key) if key.len() == 32 => return Ok(key),
-        Ok(key) => anyhow::bail!("{} has {} bytes, not 32", said(), key.len()),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound && config.auth_key_file.is_none() => {}
-        Err(e) => return Err(e).with_context(said),
-    }
-    make_key(&path).with_context(said)
-}
-
-/// Writes a new key whole or not at all: half a key would be refused at every later start.
-fn make_key(path: &std::path::Path) -> std::io::Result<Vec<u8>> {
-    use rand::RngCore;
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut key = vec![0; 32];
-    rand::rng().fill_bytes(&mut key);
-    let begun = path.with_extension("new");
-    let mut file = std::fs::File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&begun)?;
-    file.write_all(&key)?;
-    file.sync_all()?;
-    std::fs::rename(&begun, path)?;
-    if let Some(folder) = path.parent() {
-        std::fs::File::open(folder)?.sync_all()?;
-    }
-    Ok(key)
 }

@@ -9,9 +9,6 @@ use waywarden_store::{
     DataFolder, SqliteStore, Store, TimescaleStore, schema_of, timescale_schema_of,
 };
 
-/// Partitions of the embedded log. Fixed when a data folder is made.
-pub const PARTITIONS: u32 = 4;
-
 /// The data folder that a command works on.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Data {

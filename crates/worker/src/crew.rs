@@ -101,7 +101,8 @@ impl Crew {
                 stop.cancel();
             }
         }
-        self.view.with(|s| s.stopped.retain(|p, _| mine.contains(p)));
+        self.view
+            .with(|s| s.stopped.retain(|p, _| mine.contains(p)));
     }
 
     fn take_up(&mut self, mine: &BTreeSet<u32>) {

@@ -430,7 +430,12 @@ impl Partition {
 
     /// Judges with another registry version from here on. All states are saved with this batch,
     /// so that a replay never crosses the change.
+    ///
+    /// Versions only grow: one that two processes announced is taken once.
     async fn switch_registry(&mut self, version: u32) -> Result<(), WorkerError> {
+        if version <= self.stage.law().version() {
+            return Ok(());
+        }
         let registers = self.store.registers(version).await?;
         self.stage
             .mark_reached(&reach(self.stage.law().registers(), &registers));

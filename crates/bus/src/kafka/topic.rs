@@ -54,6 +54,16 @@ pub enum TopicError {
     Bus(#[from] crate::BusError),
 }
 
+impl TopicError {
+    /// Whether it may be over by itself: brokers that are away, or not ready yet.
+    pub const fn may_pass(&self) -> bool {
+        match self {
+            Self::Kafka(_) | Self::Topic { .. } | Self::NoCluster | Self::Bus(_) => true,
+            Self::Partitions { .. } | Self::Replication { .. } | Self::Setting { .. } => false,
+        }
+    }
+}
+
 /// Settings that the topic must have: nothing is removed but by us, nothing is confirmed that one
 /// broker alone holds.
 fn settings(options: &KafkaOptions) -> [(&'static str, String); 4] {

@@ -281,6 +281,26 @@ pub const KEYS: &[Key] = &[
         "How far the clock may stand before the last stamp while the gateway is ready."
     ),
     Key {
+        name: "gateway.spool",
+        about: "Kafka: whether data is kept on this machine's disk, and acknowledged from there, \
+                while Kafka is away.",
+        show: |c| c.use_spool.to_string(),
+        set: |c, v| {
+            c.use_spool = v.bool()?;
+            Ok(())
+        },
+    },
+    duration!(
+        "gateway.spool_after",
+        spool.patience,
+        "Kafka: it is away when it does not confirm a message for this long."
+    ),
+    size!(
+        "gateway.spool_size",
+        spool.max_bytes as u64,
+        "Kafka: size of the spool at which devices are no longer read."
+    ),
+    Key {
         name: "log.kind",
         about: "Where the log is: embedded (in the data folder) or kafka.",
         show: |c| {
@@ -329,6 +349,27 @@ pub const KEYS: &[Key] = &[
         "log.group",
         kafka.group,
         "Kafka: the group whose offsets show how far the workers are."
+    ),
+    Key {
+        name: "log.partitions",
+        about: "How many partitions the log has: fixed when it is made. With Kafka at least as many \
+                as workers will ever share it.",
+        show: |c| c.log.partitions.to_string(),
+        set: |c, v| {
+            c.log.partitions = v.number(1)?;
+            c.kafka.partitions = c.log.partitions;
+            Ok(())
+        },
+    },
+    duration!(
+        "log.session",
+        kafka.session,
+        "Kafka: a worker that is not heard of for this long loses its partitions to others."
+    ),
+    duration!(
+        "log.hand_over",
+        kafka.hand_over,
+        "Kafka: how long a worker may finish what it does with a partition that another takes over."
     ),
     size!(
         "log.segment_size",
@@ -613,6 +654,16 @@ pub const KEYS: &[Key] = &[
                 "json" => true,
                 text => return Err(format!("is `{text}`, it must be text or json")),
             };
+            Ok(())
+        },
+    },
+    Key {
+        name: "telemetry.listen",
+        about: "Where `waywarden gateway` and `waywarden worker` tell health and figures: /healthz, \
+                /readyz, /metrics. Nothing there asks who calls.",
+        show: |c| quoted(&c.telemetry.listen),
+        set: |c, v| {
+            c.telemetry.listen = address(v.text()?)?;
             Ok(())
         },
     },

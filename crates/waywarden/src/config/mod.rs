@@ -14,6 +14,7 @@ pub use value::show_duration;
 use crate::exit::Ending;
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use waywarden_console::ConsoleConfig;
@@ -35,6 +36,9 @@ pub struct Config {
     /// Where the log is: in the data folder, or on Kafka.
     pub log_kind: LogKind,
     pub kafka: waywarden_bus::KafkaOptions,
+    /// Whether a gateway keeps on its disk what Kafka does not take.
+    pub use_spool: bool,
+    pub spool: waywarden_gateway::SpoolOptions,
     /// What the worker has taken stays in the log for this long: two intervals between backups.
     pub log_kept: Duration,
     pub store: waywarden_store::Options,
@@ -81,8 +85,12 @@ pub struct Telemetry {
     pub json: bool,
     /// As for `tracing`: a level, or levels by module.
     pub level: String,
+    /// Where a gateway or a worker that is a process of its own tells its health and figures.
+    pub listen: SocketAddr,
 }
 
+/// Partitions of a log, unless told otherwise: one machine's cores, twice.
+const PARTITIONS: u32 = 4;
 const DAY: Duration = Duration::from_secs(86_400);
 
 impl Default for Config {
@@ -94,13 +102,20 @@ impl Default for Config {
             unknown: UnknownPolicy::Hold,
             max_held: 1000,
             log: waywarden_bus::Options {
-                partitions: crate::store::PARTITIONS,
+                partitions: PARTITIONS,
                 ..waywarden_bus::Options::default()
             },
             log_kind: LogKind::Embedded,
             kafka: waywarden_bus::KafkaOptions {
-                partitions: crate::store::PARTITIONS,
+                partitions: PARTITIONS,
                 ..waywarden_bus::KafkaOptions::default()
+            },
+            use_spool: true,
+            spool: waywarden_gateway::SpoolOptions {
+                folder: PathBuf::from("data/spool"),
+                patience: Duration::from_secs(5),
+                retry: Duration::from_secs(1),
+                max_bytes: 16 << 30,
             },
             log_kept: 2 * DAY,
             store: waywarden_store::Options::default(),
@@ -118,6 +133,7 @@ impl Default for Config {
             telemetry: Telemetry {
                 json: false,
                 level: "info".to_owned(),
+                listen: SocketAddr::from(([127, 0, 0, 1], 9464)),
             },
             told: BTreeMap::new(),
         }

@@ -1,46 +1,34 @@
 //! The roles of one process and the order in which they start and stop.
 
-use super::leap::Found;
-use super::{Demo, PARTITIONS, auth_key};
-use crate::config::{Config, LogKind, Retention};
-use crate::fleet::{DAY_MS, fleet};
-use anyhow::{Context, Result, bail};
+use super::Demo;
+use super::demo::drive;
+use crate::config::{Config, LogKind};
+use crate::roles::care::{self, Kept, Mine};
+use crate::roles::leap::Found;
+use crate::roles::signals::Signals;
+use crate::roles::{directory, far_log, gateway, live, worker};
+use anyhow::{Context, Result};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use waywarden_bus::{EmbeddedLog, KafkaLog, Log};
-use waywarden_console::{Backlog, ConsoleHandle, LivePosition, ServiceStatus, StatusSource};
+use waywarden_bus::{Append, Log};
+use waywarden_console::{Backlog, ConsoleHandle, ServiceStatus, StatusSource};
 use waywarden_gateway::{
-    FreeSpace, GatewayConfig, GatewayHandle, Listener, Speaks, Surroundings, free_space_of,
-    wire_sessions,
+    FreeSpace, GatewayHandle, Listener, Spool, Surroundings, free_space_of, wire_sessions,
 };
-use waywarden_model::registry::{Registers, Registry, RegistryDirectory};
-use waywarden_model::{Message, Protocol, Record, SourceId, TimeZone, Timestamp};
-use waywarden_rules::Profiles;
-use waywarden_simulator::{Span, Told, device::Pace};
-use waywarden_store::{DataFolder, Older, Role, Store, WorkerStore};
-use waywarden_wire::Transport;
-use waywarden_worker::{Work, WorkerError};
-
-/// How often queued registry versions and the log's retention are looked at.
-const CARE_EVERY: Duration = Duration::from_secs(2);
-/// Number of the simulated vehicle that tells its past weeks: its habit are long days, and its
-/// protocol takes many records a frame.
-const WEEK_TOLD_BY: u32 = 3;
-/// How often rows that are no longer kept are looked for.
-const PRUNE_EVERY_MS: i64 = 3_600_000;
-/// Time that live writes have between two of its transactions.
-const BETWEEN_PRUNES: Duration = Duration::from_millis(50);
-/// Positions that a slow page may lag behind.
-const LIVE_CAPACITY: usize = 4096;
+use waywarden_model::TimeZone;
+use waywarden_model::registry::RegistryDirectory;
+use waywarden_store::{DataFolder, Role, Store};
+use waywarden_worker::{Crew, WorkerError};
 
 pub struct Roles {
     log: Arc<dyn Log>,
+    /// Before the log, where that is on Kafka.
+    spool: Option<Spool>,
     gateway: GatewayHandle,
     console: ConsoleHandle,
     workers: Vec<JoinHandle<Result<(), WorkerError>>>,
@@ -58,30 +46,48 @@ impl Roles {
     /// Opens the data folder and starts everything on it.
     pub async fn start(config: Config, demo: &Demo<'_>) -> Result<Self> {
         let folder = DataFolder::open(&config.data)?;
-        let log = open_log(&config, &folder).await?;
+        let log = far_log::open(&config, folder.path()).await?;
         let store = crate::store::open(&config).await?;
-        begin_with_example(store.as_ref(), demo.example).await?;
-        let registry = registry(store.as_ref()).await?;
+        begin_with_example(&config, store.as_ref(), demo.example).await?;
+        let registry = directory::registry(store.as_ref()).await?;
         let directory = RegistryDirectory::new(registry, config.unknown, config.max_held);
         let directory = Arc::new(directory);
         directory.set_now(crate::clock::now());
-        announce(store.as_ref(), log.as_ref()).await?;
+        let everything: Mine = Arc::new(|_| true);
+        let place = care::Place {
+            log: Arc::clone(&log),
+            store: Arc::clone(&store),
+            directory: Some(Arc::clone(&directory)),
+            mine: everything,
+        };
+        care::announce(&place).await?;
         let last_received = store.status().await?.last_received;
         let found = Found::new(crate::clock::now(), last_received);
 
         let (intake, rest) = (CancellationToken::new(), CancellationToken::new());
         let metrics = prometheus::Registry::new();
-        let (positions, _) = broadcast::channel(LIVE_CAPACITY);
-        let place = Place {
-            log: Arc::clone(&log),
-            store: Arc::clone(&store),
-            directory: Arc::clone(&directory),
+        let (positions, _) = broadcast::channel(live::CAPACITY);
+        let filed = live::tell_filed(positions.clone(), Arc::clone(&directory));
+        let options = waywarden_worker::Options {
+            filed: Some(filed),
+            ..worker::options(&config)
         };
-        let workers = start_workers(&place, &config, &positions, &rest).await?;
+        let make = worker::make_work(&log, &store, options);
+        let workers = start_workers(&log, make, &rest).await?;
+        let spool = match config.log_kind {
+            LogKind::Kafka if config.use_spool => {
+                let far = Arc::clone(&log) as Arc<dyn Append>;
+                Some(far_log::spooled(&config, folder.path(), Some(far)).await?)
+            }
+            _ => None,
+        };
         let free_space = free_space_of(folder.path());
         let with = Surroundings {
-            log: Arc::clone(&log) as Arc<dyn waywarden_bus::Append>,
-            spool: None,
+            log: match &spool {
+                Some(spool) => Arc::new(spool.clone()) as Arc<dyn Append>,
+                None => Arc::clone(&log) as Arc<dyn Append>,
+            },
+            spool: spool.clone(),
             directory: Arc::clone(&directory) as Arc<dyn waywarden_model::DeviceDirectory>,
             sessions: wire_sessions(),
             clock: Arc::new(crate::clock::now),
@@ -89,7 +95,8 @@ impl Roles {
             metrics: &metrics,
             shutdown: intake.clone(),
         };
-        let gateway = waywarden_gateway::serve(gateway_config(&config, &folder)?, with).await?;
+        let settings = gateway::settings(&config, &folder)?;
+        let gateway = waywarden_gateway::serve(settings, with).await?;
         let status = Arc::new(Status {
             gateway: gateway.clone(),
             log: Arc::clone(&log),
@@ -113,9 +120,10 @@ impl Roles {
             log: config.log_kept,
             rows: config.retention,
         };
-        let care = tokio::spawn(care(place, kept, found, rest.clone()));
+        let care = tokio::spawn(care::care(place, kept, found, rest.clone()));
         Ok(Self {
             log,
+            spool,
             gateway,
             console,
             workers,
@@ -167,6 +175,9 @@ impl Roles {
         tracing::info!(why, "stopping: what is in flight is finished");
         self.intake.cancel();
         self.gateway.stopped().await;
+        if let Some(spool) = &self.spool {
+            spool.close().await;
+        }
         self.rest.cancel();
         for worker in self.workers.drain(..) {
             worker
@@ -180,24 +191,6 @@ impl Roles {
         self.log.close().await;
         tracing::info!("stopped; nothing is left undone");
         failed.map_or(Ok(()), Err)
-    }
-}
-
-/// What the program listens to. Made before anything is told: a signal without somebody who
-/// listens would end it in the middle of something.
-pub struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    link: Signal,
-}
-
-impl Signals {
-    pub fn new() -> Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            link: signal(SignalKind::user_defined1())?,
-        })
     }
 }
 
@@ -215,18 +208,11 @@ async fn first_end(workers: &mut Vec<JoinHandle<Result<(), WorkerError>>>) -> an
     }
 }
 
-/// The log that the configuration names.
-async fn open_log(config: &Config, folder: &DataFolder) -> Result<Arc<dyn Log>> {
-    Ok(match config.log_kind {
-        LogKind::Embedded => {
-            let path = folder.path().join("log");
-            Arc::new(EmbeddedLog::open(&path, config.log.clone())?)
-        }
-        LogKind::Kafka => Arc::new(KafkaLog::open(config.kafka.clone()).await?),
-    })
-}
-
-async fn begin_with_example(store: &dyn Store, example: Option<&Path>) -> Result<()> {
+async fn begin_with_example(
+    config: &Config,
+    store: &dyn Store,
+    example: Option<&Path>,
+) -> Result<()> {
     let Some(example) = example else {
         return Ok(());
     };
@@ -234,249 +220,33 @@ async fn begin_with_example(store: &dyn Store, example: Option<&Path>) -> Result
         return Ok(());
     }
     let files = [example.to_owned()];
-    for line in crate::import::import(store, &files, &TimeZone::vietnam(), "example").await? {
+    let partitions = config.log.partitions;
+    let zone = TimeZone::vietnam();
+    for line in crate::import::import(store, &files, &zone, "example", partitions).await? {
         tracing::info!("{line}");
     }
     Ok(())
 }
 
-async fn registry(store: &dyn Store) -> Result<Arc<Registry>> {
-    let version = store.registry_head().await?;
-    let registers = match version {
-        0 => Registers::default(),
-        version => store.registers(version).await?,
-    };
-    Ok(Arc::new(Registry::new(version, registers)))
-}
-
-/// What the roles of one process share.
-struct Place {
-    log: Arc<dyn Log>,
-    store: Arc<dyn Store>,
-    directory: Arc<RegistryDirectory>,
-}
-
+/// Starts what works the log. Where it is this process's alone, what is wrong for good is said
+/// before a device is listened to; among several, a partition that cannot be worked stands still.
 async fn start_workers(
-    place: &Place,
-    config: &Config,
-    positions: &broadcast::Sender<LivePosition>,
+    log: &Arc<dyn Log>,
+    make: waywarden_worker::MakeWork,
     stop: &CancellationToken,
 ) -> Result<Vec<JoinHandle<Result<(), WorkerError>>>> {
+    let share = log.join().await?;
+    if share.is_shared() {
+        let crew = Crew::new(share, make);
+        return Ok(vec![tokio::spawn(crew.run(stop.clone()))]);
+    }
     let mut workers = Vec::new();
-    let kept = i64::try_from(config.retention.positions.as_millis()).unwrap_or(i64::MAX);
-    for partition in 0..PARTITIONS {
-        let (positions, directory) = (positions.clone(), Arc::clone(&place.directory));
-        let options = waywarden_worker::Options {
-            retention_ms: Some(kept),
-            filed: Some(Arc::new(move |source, record| {
-                // Nobody watches: nobody is told.
-                if positions.receiver_count() > 0
-                    && let Some(position) = live(source, record, &directory)
-                {
-                    // The last watcher may have gone in between.
-                    let _ = positions.send(position);
-                }
-            })),
-            ..config.worker.clone()
-        };
-        let work = Work {
-            partition,
-            log: Arc::clone(&place.log),
-            store: Arc::clone(&place.store) as Arc<dyn WorkerStore>,
-            profiles: Arc::new(Profiles::vietnam()),
-            options,
-            clock: Arc::new(crate::clock::now),
-        };
-        // What is wrong for good is said before a device is listened to.
+    for partition in 0..log.partitions() {
+        let work = make(partition);
         let claimed = work.claim().await?;
         workers.push(tokio::spawn(work.keep_working(claimed, stop.clone())));
     }
     Ok(workers)
-}
-
-fn live(source: &SourceId, record: &Record, directory: &RegistryDirectory) -> Option<LivePosition> {
-    let position = record.position?;
-    let registry = directory.registry();
-    let fitted = registry.assignment(source, record.time).value;
-    Some(LivePosition {
-        source: source.to_string(),
-        plate: fitted.map(|v| v.plate.to_string()),
-        time: record.time,
-        lat: position.lat(),
-        lon: position.lon(),
-        speed: record.speed.map(waywarden_model::Speed::kmh),
-        course: record.course.map(waywarden_model::Course::degrees),
-        driver: None,
-    })
-}
-
-fn gateway_config(config: &Config, folder: &DataFolder) -> Result<GatewayConfig> {
-    let mut gateway = config.gateway.clone();
-    folder.path().clone_into(&mut gateway.data);
-    gateway.wire.auth_key = auth_key(config)?;
-    Ok(gateway)
-}
-
-/// Drives the fleet in the background: what lies before now is due at once and goes as fast as it
-/// is acknowledged, what comes after it goes with the clock.
-///
-/// The fleet sets out on the Monday of the week before it is first driven, and `begun` keeps that
-/// day: started again it drives on as before and tells the past day once more. One vehicle, whose
-/// days are long, tells the whole way, so that there is a week to judge.
-fn drive(
-    vehicles: u32,
-    listeners: &[Listener],
-    begun: &Path,
-    stop: CancellationToken,
-) -> Result<()> {
-    let tcp = listeners.iter().filter(|l| l.transport == Transport::Tcp);
-    let taken: Vec<(Protocol, SocketAddr)> = tcp
-        .filter_map(|l| match l.speaks {
-            Speaks::One(protocol) => Some((protocol, l.address)),
-            Speaks::Any => None,
-        })
-        .collect();
-    let now = crate::clock::now();
-    let span = Span {
-        from: set_out(begun, now)?,
-        until: now.plus_millis(365 * DAY_MS),
-        every_ms: 10_000,
-    };
-    let pace = Pace::Times {
-        factor: 1.0,
-        from: now,
-    };
-    let mut config = fleet(taken, vehicles, span, pace);
-    config.shifts = true;
-    config.told = Told::Since {
-        from: now.plus_millis(-DAY_MS),
-        whole: WEEK_TOLD_BY,
-    };
-    tokio::spawn(async move {
-        if let Err(error) = waywarden_simulator::fleet::run(config, stop).await {
-            tracing::warn!(%error, "the simulated fleet stopped");
-        }
-    });
-    Ok(())
-}
-
-/// When the fleet of this data folder set out; now, where it did not yet.
-fn set_out(kept: &Path, now: Timestamp) -> Result<Timestamp> {
-    let said = || kept.display().to_string();
-    match std::fs::read_to_string(kept) {
-        Ok(text) => return Timestamp::parse_rfc3339(text.trim()).with_context(said),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-        Err(e) => return Err(e).with_context(said),
-    }
-    let zone = TimeZone::vietnam();
-    let from = zone.start_of(zone.day_of(now.plus_millis(-7 * DAY_MS)).monday());
-    std::fs::write(kept, from.to_string()).with_context(said)?;
-    Ok(from)
-}
-
-/// How long what is kept is kept.
-#[derive(Clone, Copy)]
-struct Kept {
-    log: Duration,
-    rows: Retention,
-}
-
-/// Puts queued registry versions into the log; removes what is no longer kept. What fails is tried
-/// again: a full disk must not end it.
-async fn care(place: Place, kept: Kept, found: Found, stop: CancellationToken) -> Result<()> {
-    let (mut known, mut failed) = (place.directory.registry().version(), false);
-    // Soon after every start: a program that is started every day would never come to it.
-    let mut pruned_at: Option<Timestamp> = None;
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            () = tokio::time::sleep(CARE_EVERY) => {}
-        }
-        let now = crate::clock::now();
-        place.directory.set_now(now);
-        let done = tend(&place, &mut known, kept, now).await;
-        if let Err(error) = &done
-            && !failed
-        {
-            tracing::warn!(%error, "the store or the log refuses upkeep; it is tried again");
-        }
-        failed = done.is_err();
-        let due = pruned_at.is_none_or(|at| now.since(at) >= PRUNE_EVERY_MS);
-        if due && !failed {
-            pruned_at = Some(now);
-            if found.agrees_with(now) {
-                prune(place.store.as_ref(), kept.rows, now, &stop).await;
-            } else {
-                tracing::warn!("old rows stay: the clock leapt; restart when it is right");
-            }
-        }
-    }
-}
-
-async fn tend(place: &Place, known: &mut u32, kept: Kept, now: Timestamp) -> Result<()> {
-    announce(place.store.as_ref(), place.log.as_ref()).await?;
-    let head = place.store.registry_head().await?;
-    if head != *known {
-        place
-            .directory
-            .replace(registry(place.store.as_ref()).await?);
-        tracing::info!(version = head, "registry version in force");
-        *known = head;
-    }
-    place.log.trim(before(now, kept.log)).await?;
-    Ok(())
-}
-
-fn before(now: Timestamp, kept: Duration) -> Timestamp {
-    now.plus_millis(-i64::try_from(kept.as_millis()).unwrap_or(i64::MAX / 4))
-}
-
-/// Removes rows that are no longer kept, a little at a time, so that nothing waits for it.
-async fn prune(store: &dyn Store, kept: Retention, now: Timestamp, stop: &CancellationToken) {
-    let zone = TimeZone::vietnam();
-    let day = zone.day_of(before(now, kept.positions));
-    let older = Older {
-        positions: zone.start_of(day),
-        day,
-        reads: before(now, kept.reads),
-    };
-    let mut gone = 0;
-    while !stop.is_cancelled() {
-        match store.prune(older).await {
-            Ok(0) => break,
-            Ok(n) => gone += n,
-            Err(error) => {
-                tracing::warn!(%error, "old rows were not removed");
-                break;
-            }
-        }
-        tokio::time::sleep(BETWEEN_PRUNES).await;
-    }
-    if gone > 0 {
-        tracing::info!(rows = gone, before = %older.positions, "old rows removed");
-    }
-}
-
-/// Announces queued registry versions, each partition's in their order.
-async fn announce(store: &dyn Store, log: &dyn Log) -> Result<()> {
-    loop {
-        let queued = store.take_outbox(64).await?;
-        if queued.is_empty() {
-            return Ok(());
-        }
-        for a in &queued {
-            if a.partition >= PARTITIONS {
-                bail!(
-                    "version {} is queued for partition {}",
-                    a.version,
-                    a.partition
-                );
-            }
-            let payload = waywarden_bus::encode(&Message::Registry(a.version));
-            log.append(a.partition, payload).await?.await??;
-        }
-        store.ack_outbox(queued).await?;
-    }
 }
 
 /// What the console shows of the other roles.
@@ -494,17 +264,11 @@ impl StatusSource for Status {
             head: self.log.seen_end(partition),
         };
         ServiceStatus {
-            not_ready: self
-                .gateway
-                .health()
-                .iter()
-                .filter(|h| h.prevents())
-                .map(|h| h.label().to_owned())
-                .collect(),
+            not_ready: gateway::not_ready(&self.gateway),
             connections: self.gateway.connections() as u64,
             disk_free_bytes: (self.free_space)().ok(),
             disk_reserve_bytes: Some(self.reserve),
-            log: (0..PARTITIONS).map(head).collect(),
+            log: (0..self.log.partitions()).map(head).collect(),
         }
     }
 }

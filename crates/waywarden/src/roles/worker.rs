@@ -1,0 +1,204 @@
+//! `waywarden worker`: judges what the log holds and files it, with as many others as wanted.
+
+use super::care::{self, Kept, Mine};
+use super::leap::Found;
+use super::signals::Signals;
+use super::{Common, Http, begin, far_log};
+use crate::config::Config;
+use anyhow::{Context, Result};
+use prometheus::IntGauge;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use waywarden_bus::Log;
+use waywarden_rules::Profiles;
+use waywarden_store::{Store, WorkerStore};
+use waywarden_worker::{Crew, CrewView, Options, Work};
+
+/// Between two looks whether everything is drained, or what the crew does.
+const LOOK: Duration = Duration::from_secs(1);
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    common: Common,
+    #[command(flatten)]
+    http: Http,
+    /// End when everything that the log holds now is judged and filed by the workers of the
+    /// group, and no source and no driver waits to be judged again.
+    #[arg(long)]
+    drain: bool,
+}
+
+/// Works until a signal; then what was stepped is committed, and others take over.
+///
+/// # Errors
+/// A configuration that does not fit, a topic that may not be used, a partition that cannot be
+/// worked.
+pub fn run(args: &Args) -> Result<()> {
+    let mut config = args.common.config("worker")?;
+    args.http.over(&mut config);
+    let drain = args.drain;
+    begin("worker", config, move |config, signals| {
+        serve(config, signals, drain)
+    })
+}
+
+async fn serve(config: Config, mut signals: Signals, drain: bool) -> Result<()> {
+    let (stop, rest) = (CancellationToken::new(), CancellationToken::new());
+    let opening = async {
+        let store = crate::store::open(&config).await?;
+        let log = far_log::wait_for(&config.kafka, &stop).await?;
+        anyhow::Ok((store, log))
+    };
+    let (store, log) = tokio::select! {
+        opened = opening => opened?,
+        why = signals.end() => {
+            tracing::info!(why, "stopped before it began");
+            return Ok(());
+        }
+    };
+    let log = log.context("told to stop before Kafka was reached")?;
+    let crew = Crew::new(log.join().await?, make_work(&log, &store, options(&config)));
+    let view = crew.view();
+    let metrics = prometheus::Registry::new();
+    let figures = tokio::spawn(tell(Figures::new(&metrics)?, view.clone(), rest.clone()));
+    let ready = view.clone();
+    let probe = waywarden_console::Probe {
+        listen: config.telemetry.listen,
+        metrics,
+        not_ready: Arc::new(move || not_ready(&ready)),
+        shutdown: rest.clone(),
+    };
+    let (probe, http) = waywarden_console::serve_probe(probe).await?;
+    tracing::info!(%http, "health and figures");
+    let kept = Kept {
+        log: config.log_kept,
+        rows: config.retention,
+    };
+    let last_received = store.status().await?.last_received;
+    let found = Found::new(crate::clock::now(), last_received);
+    let place = care::Place {
+        log: Arc::clone(&log),
+        store: Arc::clone(&store),
+        directory: None,
+        mine: mine(view),
+    };
+    let caring = tokio::spawn(care::care(place, kept, found, rest.clone()));
+    let working = tokio::spawn(crew.run(stop.clone()));
+    let why = tokio::select! {
+        why = signals.end() => why,
+        drained = drained(&log, &store), if drain => {
+            drained?;
+            "drained"
+        }
+    };
+    tracing::info!(why, "stopping: what was judged is filed");
+    stop.cancel();
+    let worked = working.await.context("the crew ended without an outcome")?;
+    rest.cancel();
+    caring.await.context("upkeep ended without an outcome")??;
+    figures
+        .await
+        .context("the figures ended without an outcome")?;
+    probe
+        .await
+        .context("the probe ended without an outcome")??;
+    log.close().await;
+    worked?;
+    tracing::info!("stopped; nothing is left undone");
+    Ok(())
+}
+
+/// The worker's options as the configuration has them.
+pub fn options(config: &Config) -> Options {
+    let kept = i64::try_from(config.retention.positions.as_millis()).unwrap_or(i64::MAX);
+    Options {
+        retention_ms: Some(kept),
+        ..config.worker.clone()
+    }
+}
+
+/// Makes the work of a partition.
+pub fn make_work(
+    log: &Arc<dyn Log>,
+    store: &Arc<dyn Store>,
+    options: Options,
+) -> waywarden_worker::MakeWork {
+    let (log, store) = (Arc::clone(log), Arc::clone(store));
+    let profiles = Arc::new(Profiles::vietnam());
+    Box::new(move |partition| Work {
+        partition,
+        log: Arc::clone(&log),
+        store: Arc::clone(&store) as Arc<dyn WorkerStore>,
+        profiles: Arc::clone(&profiles),
+        options: options.clone(),
+        clock: Arc::new(crate::clock::now),
+    })
+}
+
+/// The partitions that a crew works.
+pub fn mine(view: CrewView) -> Mine {
+    Arc::new(move |partition| view.now().working.contains(&partition))
+}
+
+fn not_ready(view: &CrewView) -> Vec<String> {
+    let stopped = view.now().stopped;
+    let label = |p: &u32| format!("partition_{p}_stopped");
+    stopped.keys().map(label).collect()
+}
+
+/// Returns when what the log held at the call is on file and nothing waits to be judged again.
+async fn drained(log: &Arc<dyn Log>, store: &Arc<dyn Store>) -> Result<()> {
+    let mut ends = Vec::new();
+    for partition in 0..log.partitions() {
+        ends.push((partition, log.range(partition).await?.1));
+    }
+    loop {
+        let status = store.status().await?;
+        let on_file = |partition: u32| {
+            let of = status.partitions.iter().find(|p| p.partition == partition);
+            of.map_or(0, |p| p.position)
+        };
+        let behind = ends.iter().filter(|(p, end)| on_file(*p) < *end).count();
+        if behind == 0 && status.marks == 0 && status.dirty_subjects == 0 {
+            return Ok(());
+        }
+        let (marks, subjects) = (status.marks, status.dirty_subjects);
+        tracing::info!(behind, marks, subjects, "draining");
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// What a worker tells of itself.
+struct Figures {
+    working: IntGauge,
+    stopped: IntGauge,
+}
+
+impl Figures {
+    fn new(registry: &prometheus::Registry) -> Result<Self> {
+        let working = IntGauge::new(
+            "waywarden_worker_working_partitions",
+            "Partitions worked here.",
+        )?;
+        let stopped = IntGauge::new(
+            "waywarden_worker_stopped_partitions",
+            "Partitions of this worker that stand still until somebody mends what is wrong.",
+        )?;
+        registry.register(Box::new(working.clone()))?;
+        registry.register(Box::new(stopped.clone()))?;
+        Ok(Self { working, stopped })
+    }
+}
+
+async fn tell(figures: Figures, view: CrewView, stop: CancellationToken) {
+    let gauge = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    while !stop.is_cancelled() {
+        let state = view.now();
+        figures.working.set(gauge(state.working.len()));
+        figures.stopped.set(gauge(state.stopped.len()));
+        // A stop is never far away.
+        let _ = tokio::time::timeout(LOOK, stop.cancelled()).await;
+    }
+}
