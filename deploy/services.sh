@@ -7,8 +7,9 @@
 #   deploy/services.sh stop     ends exactly what start began
 #   deploy/services.sh with COMMAND...
 #                               runs a command with all of them, then ends what it began
-#   deploy/services.sh kill|again NODE
-#                               for faults: a node of Kafka (kafka-2) is killed, and started again
+#   deploy/services.sh kill|again|freeze|thaw NODE
+#                               for faults: a node of Kafka (kafka-2) or `postgres` is killed and
+#                               started again, or a node stopped and let go on
 #
 # `cluster` is a Kafka of three nodes, for faults. Addresses in WAYWARDEN_TEST_KAFKA and
 # WAYWARDEN_TEST_POSTGRES stand above everything: nothing is started for them. Kafka comes from Maven
@@ -146,6 +147,19 @@ inside() {
         env -i PATH=/usr/lib/postgresql/17/bin:/usr/bin:/bin LC_ALL=C.UTF-8 "$@"
 }
 
+launch_postgres() { # launch_postgres PORT: starts the server; waits for a crash to be recovered from
+    # A backend of a server that was killed may hold its memory for a moment.
+    for _ in $(seq 50); do
+        inside pg_ctl -D /var/lib/postgresql/data -l /var/lib/postgresql/log -w -o "-p $1 \
+            -c listen_addresses=127.0.0.1 -c unix_socket_directories=/tmp -c max_connections=200 \
+            -c shared_preload_libraries=timescaledb -c timescaledb.telemetry_level=off" start \
+            >>"$place/run/postgres.log" 2>&1 && return
+        sleep 0.2
+    done
+    say "PostgreSQL does not start; $place/run/postgres.log tells why"
+    exit 1
+}
+
 start_postgres() {
     [ -n "${WAYWARDEN_TEST_POSTGRES:-}" ] && return
     [ -e "$place/run/postgres.address" ] && inside pg_ctl -D /var/lib/postgresql/data status \
@@ -165,10 +179,7 @@ start_postgres() {
     rm -rf "$place/debian$data"
     inside initdb -D $data -U postgres -A trust -E UTF8 --locale=C.UTF-8 \
         >"$place/run/postgres.log" 2>&1
-    inside pg_ctl -D $data -l /var/lib/postgresql/log -w -o "-p $port \
-        -c listen_addresses=127.0.0.1 -c unix_socket_directories=/tmp -c max_connections=200 \
-        -c shared_preload_libraries=timescaledb -c timescaledb.telemetry_level=off" start \
-        >>"$place/run/postgres.log" 2>&1
+    launch_postgres "$port"
     echo "host=127.0.0.1 port=$port user=postgres dbname=postgres" >"$place/run/postgres.address"
     say "PostgreSQL with TimescaleDB at 127.0.0.1:$port"
 }
@@ -231,13 +242,24 @@ with)
     "$@"
     ;;
 kill)
-    alive "$1" && kill -9 "$(cat "$place/run/$1.pid")"
+    if [ "$1" = postgres ]; then
+        # Its children see that it is gone, and end.
+        kill -9 "$(head -n 1 "$place/debian/var/lib/postgresql/data/postmaster.pid")"
+    else
+        alive "$1" && kill -9 "$(cat "$place/run/$1.pid")"
+    fi
     ;;
 again)
-    alive "$1" || launch "$1"
+    if [ "$1" = postgres ]; then
+        launch_postgres "$(grep -o 'port=[0-9]*' "$place/run/postgres.address" | cut -d= -f2)"
+    else
+        alive "$1" || launch "$1"
+    fi
     ;;
+freeze) alive "$1" && kill -STOP "$(cat "$place/run/$1.pid")" ;;
+thaw) alive "$1" && kill -CONT "$(cat "$place/run/$1.pid")" ;;
 *)
-    say "deploy/services.sh start|env|stop|with|kill|again"
+    say "deploy/services.sh start|env|stop|with|kill|again|freeze|thaw"
     exit 2
     ;;
 esac

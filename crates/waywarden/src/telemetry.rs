@@ -18,7 +18,9 @@ static JSON: AtomicBool = AtomicBool::new(false);
 /// # Errors
 /// A level that cannot be read.
 pub fn begin(telemetry: &Telemetry) -> Result<Folds> {
-    let levels = EnvFilter::try_new(&telemetry.level)?;
+    // A successor ends the sessions that a worker has left, and the pool would warn of each.
+    let levels =
+        EnvFilter::try_new(&telemetry.level)?.add_directive("deadpool.postgres=error".parse()?);
     let folds = Folds::default();
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let all = tracing_subscriber::registry().with(levels);

@@ -7,78 +7,14 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
+use support::server::{on_kafka, on_timescale};
 use support::{
     Running, acknowledged, addresses, days, settled, simulate_until, token_under, violations,
 };
 
 const VEHICLES: u32 = 6;
 const UNTIL: &str = "2026-03-10T12:00:00+07:00";
-
-/// What `deploy/services.sh env` gives.
-fn address(variable: &str) -> String {
-    std::env::var(variable).unwrap_or_else(|_| {
-        panic!(
-            "{variable} is not set: deploy/services.sh start && eval \"$(deploy/services.sh env)\""
-        )
-    })
-}
-
-/// Part of a name that no earlier run has.
-fn stamp() -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    now.as_nanos().to_string()
-}
-
-fn variables(section: &str, given: &[(&str, String)]) -> Vec<(String, String)> {
-    let of =
-        |(name, value): &(&str, String)| (format!("WAYWARDEN__{section}__{name}"), value.clone());
-    given.iter().map(of).collect()
-}
-
-/// A log on Kafka that is nobody else's.
-fn on_kafka() -> Vec<(String, String)> {
-    let stamp = stamp();
-    variables(
-        "LOG",
-        &[
-            ("KIND", "kafka".to_owned()),
-            ("BROKERS", address("WAYWARDEN_TEST_KAFKA")),
-            ("TOPIC", format!("records-{stamp}")),
-            ("GROUP", format!("workers-{stamp}")),
-            ("REPLICATION", "1".to_owned()),
-            ("MIN_IN_SYNC", "1".to_owned()),
-        ],
-    )
-}
-
-/// A database on the server that is nobody else's.
-fn on_timescale() -> Vec<(String, String)> {
-    let server = address("WAYWARDEN_TEST_POSTGRES");
-    let name = format!("waywarden_{}", stamp());
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let (client, connection) = tokio_postgres::connect(&server, tokio_postgres::NoTls)
-            .await
-            .unwrap();
-        let connection = tokio::spawn(connection);
-        let make = format!("CREATE DATABASE {name}");
-        client.batch_execute(&make).await.unwrap();
-        drop(client);
-        connection.await.unwrap().unwrap();
-    });
-    let words = server
-        .split_whitespace()
-        .filter(|w| !w.starts_with("dbname="));
-    let server = words.collect::<Vec<_>>().join(" ");
-    variables(
-        "STORE",
-        &[
-            ("KIND", "timescale".to_owned()),
-            ("SERVER", format!("{server} dbname={name}")),
-        ],
-    )
-}
 
 /// Records, violations and day rows at the end of the fleet's half day.
 fn to_the_end(
@@ -130,15 +66,15 @@ fn check(environment: &[(String, String)]) {
 
 #[test]
 fn killed_on_kafka_it_files_what_it_files_undisturbed_on_disk() {
-    check(&on_kafka());
+    check(&on_kafka("WAYWARDEN_TEST_KAFKA", 1));
 }
 
 #[test]
 fn killed_on_timescale_it_files_what_it_files_undisturbed_on_disk() {
-    check(&on_timescale());
+    check(&on_timescale(None));
 }
 
 #[test]
 fn killed_on_both_it_files_what_it_files_undisturbed_on_disk() {
-    check(&[on_kafka(), on_timescale()].concat());
+    check(&[on_kafka("WAYWARDEN_TEST_KAFKA", 1), on_timescale(None)].concat());
 }

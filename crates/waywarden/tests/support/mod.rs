@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, dead_code)] // each test file uses a part of it
 
 pub mod powercut;
+pub mod roles;
+pub mod server;
+pub mod wire;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -18,8 +21,54 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_waywarden");
 pub struct Running {
     child: Child,
     listeners: Vec<(String, String)>,
-    http: String,
+    api: Api,
     said: Arc<Mutex<Vec<String>>>,
+}
+
+/// Where the API is.
+pub struct Api {
+    http: String,
+}
+
+impl Api {
+    pub fn at(address: &str) -> Self {
+        Self {
+            http: format!("http://{}", address.trim_start_matches("http://")),
+        }
+    }
+
+    /// Status of an answer that needs no token, and its body.
+    pub fn ask(&self, path: &str) -> (u16, String) {
+        let asked = ureq::get(format!("{}{path}", self.http));
+        let mut answer = asked
+            .config()
+            .http_status_as_error(false)
+            .build()
+            .call()
+            .unwrap();
+        let body = answer.body_mut().read_to_string().unwrap();
+        (answer.status().as_u16(), body)
+    }
+
+    pub fn get(&self, path: &str, token: &str) -> Value {
+        serde_json::from_str(&self.text(path, token)).unwrap()
+    }
+
+    pub fn text(&self, path: &str, token: &str) -> String {
+        let mut answer = ureq::get(format!("{}{path}", self.http))
+            .header("Authorization", &format!("Bearer {token}"))
+            .call()
+            .unwrap();
+        answer.body_mut().read_to_string().unwrap()
+    }
+}
+
+impl std::ops::Deref for Running {
+    type Target = Api;
+
+    fn deref(&self) -> &Api {
+        &self.api
+    }
 }
 
 /// A test that fails leaves no process behind.
@@ -116,7 +165,7 @@ impl Running {
         Self {
             child,
             listeners,
-            http: http.unwrap(),
+            api: Api::at(&http.unwrap()),
             said,
         }
     }
@@ -153,33 +202,8 @@ impl Running {
         assert!(status.success(), "{status}");
     }
 
-    /// Status of an answer that needs no token, and its body.
-    pub fn ask(&self, path: &str) -> (u16, String) {
-        let asked = ureq::get(format!("{}{path}", self.http));
-        let mut answer = asked
-            .config()
-            .http_status_as_error(false)
-            .build()
-            .call()
-            .unwrap();
-        let body = answer.body_mut().read_to_string().unwrap();
-        (answer.status().as_u16(), body)
-    }
-
     pub fn is_alive(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
-    }
-
-    pub fn get(&self, path: &str, token: &str) -> Value {
-        serde_json::from_str(&self.text(path, token)).unwrap()
-    }
-
-    pub fn text(&self, path: &str, token: &str) -> String {
-        let mut answer = ureq::get(format!("{}{path}", self.http))
-            .header("Authorization", &format!("Bearer {token}"))
-            .call()
-            .unwrap();
-        answer.body_mut().read_to_string().unwrap()
     }
 }
 
@@ -215,6 +239,10 @@ impl Drop for Fleet {
 }
 
 impl Fleet {
+    pub fn spawn(command: &mut Command) -> Self {
+        Self(command.stderr(Stdio::null()).spawn().unwrap())
+    }
+
     pub fn is_driving(&mut self) -> bool {
         self.0.try_wait().unwrap().is_none()
     }
@@ -252,11 +280,11 @@ pub fn simulate_until(to: &[String], ledger: &Path, vehicles: u32, until: &str) 
     to.iter().for_each(|t| {
         command.args(["--to", t]);
     });
-    Fleet(command.stderr(Stdio::null()).spawn().unwrap())
+    Fleet::spawn(&mut command)
 }
 
 /// Waits until the worker has judged what is in the log; gives the counters over all partitions.
-pub fn settled(running: &Running, token: &str) -> (u64, u64, u64) {
+pub fn settled(running: &Api, token: &str) -> (u64, u64, u64) {
     let until = Instant::now() + Duration::from_secs(120);
     loop {
         let status = running.get("/api/v1/status", token);
@@ -277,7 +305,7 @@ pub fn settled(running: &Running, token: &str) -> (u64, u64, u64) {
 }
 
 /// All violations that stand, without what is history.
-pub fn violations(running: &Running, token: &str) -> BTreeSet<String> {
+pub fn violations(running: &Api, token: &str) -> BTreeSet<String> {
     let (mut found, mut cursor) = (BTreeSet::new(), String::new());
     loop {
         let page = running.get(&format!("/api/v1/violations?limit=100{cursor}"), token);
@@ -317,7 +345,7 @@ pub fn acknowledged(ledger: &Path) -> BTreeSet<(String, i64)> {
 }
 
 /// Rows of the simulated day and its neighbours, of sources and of drivers.
-pub fn days(running: &Running, token: &str) -> [Value; 2] {
+pub fn days(running: &Api, token: &str) -> [Value; 2] {
     ["day-rows", "driver-days"].map(|rows| {
         let days = "from=2026-03-09&to=2026-03-11&limit=500";
         let answer = running.get(&format!("/api/v1/{rows}?{days}"), token);
