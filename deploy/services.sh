@@ -39,7 +39,11 @@ free_port() {
     java "$top/deploy/services/FreePort.java"
 }
 
-alive() { [ -s "$place/run/$1.pid" ] && kill -0 "$(cat "$place/run/$1.pid")" 2>/dev/null; }
+# A process that has ended and that nobody has asked after yet is not alive.
+alive() {
+    [ -s "$place/run/$1.pid" ] && ! grep -q "^State:\s*Z" "/proc/$(cat "$place/run/$1.pid")/status" 2>/dev/null \
+        && kill -0 "$(cat "$place/run/$1.pid")" 2>/dev/null
+}
 
 wait_for() { # wait_for PORT WHAT LOG
     for _ in $(seq 300); do

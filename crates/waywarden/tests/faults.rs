@@ -163,8 +163,10 @@ impl Place {
         command
             .args(["--vehicles", &VEHICLES.to_string(), "--ledger"])
             .arg(ledger);
-        for (protocol, wire) in &self.devices {
-            command.args(["--to", &format!("{protocol}={}", wire.address)]);
+        // In the order of the undisturbed run: the vehicles take turns over them.
+        for protocol in PROTOCOLS {
+            let address = self.devices[protocol].address;
+            command.args(["--to", &format!("{protocol}={address}")]);
         }
         Fleet::spawn(&mut command)
     }
