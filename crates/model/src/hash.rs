@@ -22,6 +22,11 @@ fn slot(bytes: &[u8], partitions: u32) -> u32 {
     n
 }
 
+/// Hash of bytes as they are: tells one message of a log from another.
+pub fn bytes_hash(bytes: &[u8]) -> u64 {
+    xxh3_64(bytes)
+}
+
 /// Hash of what a record says, the third part of its filing key.
 ///
 /// What depends on the transmission and not on the instant told about (the flag `stored`) is left

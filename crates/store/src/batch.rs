@@ -95,6 +95,8 @@ pub struct Claim {
     pub log: Option<String>,
     /// Registry version in force at `position`.
     pub registry: u32,
+    /// Hash of the message below `position`, where one is known.
+    pub tail: Option<u64>,
 }
 
 /// One source's state as saved, with the log position up to which it counts.
@@ -208,6 +210,13 @@ impl PoisonMessage {
     }
 }
 
+/// A part of the log that is given up because it is not there any more: somebody said so.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Gap {
+    /// Identity of the log that was read before.
+    pub log_before: Option<String>,
+}
+
 /// What one transaction writes. Everything is absolute, so writing it again changes nothing.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Batch {
@@ -237,6 +246,10 @@ pub struct Batch {
     pub registry: u32,
     /// Identity of the log, kept with the position.
     pub log: String,
+    /// Hash of the newest message in the batch; None where it holds none.
+    pub tail: Option<u64>,
+    /// What of the log is given up with this batch, which alone may move the position back.
+    pub gap: Option<Gap>,
     /// Time at which the batch was committed, for change rows.
     pub now: Timestamp,
 }
@@ -314,6 +327,9 @@ pub trait WorkerStore: crate::rebuild::RebuildStore + fmt::Debug + 'static {
     ) -> Result<usize>;
 
     async fn counters(&self, partition: u32) -> Result<Counters>;
+
+    /// Every source with the time of its newest record among the positions.
+    async fn newest(&self) -> Result<Vec<(SourceId, Timestamp)>>;
 
     /// Content of a registry version.
     async fn registers(&self, version: u32) -> Result<Registers>;

@@ -44,6 +44,10 @@ pub struct Args {
     /// Free bytes, in place of `gateway.disk_reserve`.
     #[arg(long)]
     disk_reserve: Option<u64>,
+    /// Go on where the log is another one, or does not hold any more what was to be judged next.
+    /// What is missing in it is given up, and that is written down.
+    #[arg(long)]
+    accept_gap: bool,
     /// Logs as JSON, in place of `telemetry.format`.
     #[arg(long)]
     log_json: bool,
@@ -91,6 +95,7 @@ impl Args {
         }
         config.unknown = self.unknown.map_or(config.unknown, Into::into);
         config.gateway.disk_reserve = self.disk_reserve.unwrap_or(config.gateway.disk_reserve);
+        config.worker.accept_gap = self.accept_gap;
         config.telemetry.json |= self.log_json;
         config.check()?;
         Ok(config)

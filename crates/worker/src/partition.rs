@@ -11,9 +11,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use waywarden_bus::{BusError, Log};
 use waywarden_model::registry::import::reach;
+use waywarden_model::hash::{bytes_hash, partition_of};
 use waywarden_model::{Message, Record, SourceId, Timestamp};
 use waywarden_rules::{Profiles, StateError};
-use waywarden_store::{Claim, Committed, Due, StoreError, SubjectJudge, WorkerStore};
+use waywarden_store::{Claim, Committed, Due, Gap, StoreError, SubjectJudge, WorkerStore};
 
 /// Time is an argument here too: the program gives the clock.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -31,12 +32,32 @@ pub enum WorkerError {
     #[error(transparent)]
     State(#[from] StateError),
     /// The log is not the one that the partition was read from.
-    #[error("partition {partition} was read from log {expected}, this is {found}")]
+    #[error(
+        "partition {partition} was read from log {expected}, this is {found}. Configure that one, \
+         or go on with this one: --accept-gap"
+    )]
     OtherLog {
         partition: u32,
         expected: String,
         found: String,
     },
+    /// What is to be judged next is not in the log.
+    #[error(
+        "partition {partition} goes on at {wanted}, and the log holds {begin} to {end}: what was \
+         between is gone. Restore the log, or go on without it: --accept-gap"
+    )]
+    Gone {
+        partition: u32,
+        wanted: u64,
+        begin: u64,
+        end: u64,
+    },
+    /// The log has the name of the one that was read, and holds something else.
+    #[error(
+        "partition {partition} was read up to {position}, and another message stands there now: \
+         the log was made anew. Restore it, or go on with this one: --accept-gap"
+    )]
+    MadeAnew { partition: u32, position: u64 },
     #[error("a commit ended without an outcome: {0}")]
     Lost(String),
 }
@@ -48,8 +69,20 @@ impl WorkerError {
         match self {
             Self::Store(error) => matches!(error, StoreError::Failed(_)),
             Self::Bus(error) => matches!(error, BusError::Write(_) | BusError::Read(_)),
-            Self::State(_) | Self::OtherLog { .. } | Self::Lost(_) => false,
+            Self::State(_)
+            | Self::OtherLog { .. }
+            | Self::Gone { .. }
+            | Self::MadeAnew { .. }
+            | Self::Lost(_) => false,
         }
+    }
+
+    /// Whether somebody may say that what is missing in the log is given up.
+    const fn is_gap(&self) -> bool {
+        matches!(
+            self,
+            Self::OtherLog { .. } | Self::Gone { .. } | Self::MadeAnew { .. }
+        )
     }
 
     /// Whether another owner has claimed the partition.
@@ -109,6 +142,8 @@ pub struct Options {
     /// milliseconds; None: all are judged, however late.
     pub judged_within_ms: Option<i64>,
     pub late: Late,
+    /// Goes on where the log does not hold what comes next: what is missing there is given up.
+    pub accept_gap: bool,
     /// Who is told what was filed: the live view.
     pub filed: Option<Filed>,
 }
@@ -133,6 +168,7 @@ impl Default for Options {
             retention_ms: None,
             judged_within_ms: None,
             late: Late::default(),
+            accept_gap: false,
             filed: None,
         }
     }
@@ -255,6 +291,44 @@ impl Work {
     }
 }
 
+/// Whether the log is the one that the partition was read from, and holds what comes next: from
+/// `checkpoint` on for the states, from the position on for the facts.
+async fn fits(claim: &Claim, checkpoint: u64, log: &dyn Log) -> Result<(), WorkerError> {
+    let (partition, position, found) = (claim.partition, claim.position, log.identity().id);
+    if let Some(expected) = claim.log.clone().filter(|l| *l != found) {
+        return Err(WorkerError::OtherLog {
+            partition,
+            expected,
+            found,
+        });
+    }
+    let (begin, end) = log.range(partition).await?;
+    let wanted = checkpoint.min(position);
+    if wanted < begin || position > end {
+        let wanted = if wanted < begin { wanted } else { position };
+        return Err(WorkerError::Gone {
+            partition,
+            wanted,
+            begin,
+            end,
+        });
+    }
+    let (Some(tail), Some(last)) = (claim.tail, position.checked_sub(1)) else {
+        return Ok(());
+    };
+    if last < begin {
+        return Ok(()); // it has been trimmed
+    }
+    let there = log.read(partition, last, 1, 1).await?;
+    match there.first().filter(|e| e.offset == last) {
+        Some(entry) if bytes_hash(&entry.payload) == tail => Ok(()),
+        _ => Err(WorkerError::MadeAnew {
+            partition,
+            position,
+        }),
+    }
+}
+
 /// One partition of the log, worked by one owner.
 pub struct Partition {
     log: Arc<dyn Log>,
@@ -272,6 +346,8 @@ pub struct Partition {
     checkpoint: Option<u64>,
     /// Newest record of each source in the batch on its way.
     newest: Vec<(SourceId, Record)>,
+    /// Hash of the newest message that was stepped and not sent to the store yet.
+    tail: Option<u64>,
     /// Before it no source is judged again.
     rebuild_at: Instant,
 }
@@ -300,14 +376,15 @@ impl Partition {
         clock: Clock,
     ) -> Result<Self, WorkerError> {
         let claim = store.claim(partition, &options.worker).await?;
-        let found = log.identity().id;
-        if let Some(expected) = claim.log.clone().filter(|l| *l != found) {
-            return Err(WorkerError::OtherLog {
-                partition,
-                expected,
-                found,
-            });
-        }
+        let (from, states) = store.load_states(partition).await?;
+        let gap = match fits(&claim, from, log.as_ref()).await {
+            Ok(()) => false,
+            Err(error) if error.is_gap() && options.accept_gap => {
+                tracing::warn!(partition, %error, "gone on without what is missing, as told");
+                true
+            }
+            Err(error) => return Err(error),
+        };
         let registers = match claim.registry {
             0 => waywarden_model::registry::Registers::default(),
             version => store.registers(version).await?,
@@ -315,8 +392,11 @@ impl Partition {
         let judge = Arc::new(Subjects::new(Arc::clone(&profiles)));
         let law = Law::new(claim.registry, registers, profiles);
         let mut stage = Stage::new(law, options.bounds());
-        let (from, states) = store.load_states(partition).await?;
-        let outdated = stage.restore(&states)?;
+        let outdated = if gap {
+            Vec::new()
+        } else {
+            stage.restore(&states)?
+        };
         let (next, saved_at) = (claim.position, clock());
         if !outdated.is_empty() {
             let sources = outdated.len();
@@ -337,16 +417,42 @@ impl Partition {
             saved_at,
             checkpoint: None,
             newest: Vec::new(),
+            tail: None,
             rebuild_at: Instant::now(),
         };
-        this.replay(from).await?;
+        if gap {
+            this.give_up_gap().await?;
+        } else {
+            this.replay(from).await?;
+        }
         tracing::info!(
             partition,
             epoch = this.claim.epoch,
-            position = next,
+            position = this.next,
             "partition claimed"
         );
         Ok(this)
+    }
+
+    /// Goes on at the beginning of what the log holds. The states may lack what is on file and not
+    /// in the log any more, so every source is judged again from what is on file.
+    async fn give_up_gap(&mut self) -> Result<(), WorkerError> {
+        let partition = self.claim.partition;
+        let (begin, _) = self.log.range(partition).await?;
+        let partitions = self.log.partitions();
+        let mut newest = self.store.newest().await?;
+        newest.retain(|(source, _)| partition_of(source, partitions) == partition);
+        self.stage.begin_anew(newest, begin);
+        let mut batch = self.stage.finish_batch(begin, true, (self.clock)());
+        batch.log = self.log.identity().id;
+        batch.gap = Some(Gap {
+            log_before: self.claim.log.clone(),
+        });
+        let expected = self.claim.position;
+        self.store.commit(&self.claim, expected, begin, batch).await?;
+        self.claim.position = begin;
+        self.next = begin;
+        Ok(())
     }
 
     /// Steps what lies between the saved states and the position on file, giving nothing out. No
@@ -413,6 +519,7 @@ impl Partition {
             .read(self.claim.partition, self.next, messages, bytes)
             .await?;
         let count = entries.len();
+        self.tail = entries.last().map(|e| bytes_hash(&e.payload)).or(self.tail);
         for entry in entries {
             self.next = entry.offset + 1;
             match waywarden_bus::decode(&entry.payload) {
@@ -488,6 +595,7 @@ impl Partition {
         let next = self.next;
         let mut batch = self.stage.finish_batch(next, checkpoint, now);
         batch.log = self.log.identity().id;
+        batch.tail = self.tail.take();
         self.settle().await?;
         if self.options.filed.is_some() {
             let newest = |s: &waywarden_store::SourceRecords| {

@@ -29,6 +29,9 @@ pub(crate) struct Source {
     pending: Option<Foreign>,
 }
 
+/// No version of the engine has this number.
+const NO_ENGINE: u32 = 0;
+
 #[derive(Debug)]
 struct Foreign {
     engine: u32,
@@ -73,6 +76,21 @@ impl Source {
             });
         }
         Ok(restored)
+    }
+
+    /// A source of which only the newest record on file is known: it waits for being rebuilt.
+    /// `position` is that of the log from which it goes on.
+    pub fn known_by_file(source: SourceId, newest: Timestamp, position: u64) -> Self {
+        Self {
+            filed_until: Some(newest),
+            position,
+            changed: true,
+            pending: Some(Foreign {
+                engine: NO_ENGINE,
+                state: Vec::new(),
+            }),
+            ..Self::new(source)
+        }
     }
 
     /// Whether it waits for being rebuilt.

@@ -76,6 +76,18 @@ impl Stage {
         Ok(outdated)
     }
 
+    /// Forgets all states: sources are known by their newest record on file, and wait for being
+    /// rebuilt from there. The log goes on at `position`.
+    pub(crate) fn begin_anew(&mut self, newest: Vec<(SourceId, Timestamp)>, position: u64) {
+        self.sources = newest
+            .into_iter()
+            .map(|(id, t)| (id.clone(), Source::known_by_file(id, t, position)))
+            .collect();
+        let all = self.sources.keys().map(|id| (id.clone(), Timestamp::MIN));
+        self.batch.marks = all.collect();
+        self.batch.marks.sort();
+    }
+
     pub(crate) fn source_mut(&mut self, source: &SourceId) -> &mut Source {
         let fresh = || Source::new(source.clone());
         self.sources.entry(source.clone()).or_insert_with(fresh)

@@ -15,7 +15,7 @@ pub(super) fn commit(
     next: Position,
     batch: &Batch,
 ) -> Result<Committed> {
-    if next < expected {
+    if next < expected && batch.gap.is_none() {
         return Err(StoreError::Failed("a batch must not go back".into()));
     }
     states::guard(session.conn, claim, expected, next)?;
@@ -51,9 +51,15 @@ pub(super) fn commit(
             refused: batch.records_refused,
             registry: batch.registry,
             log: &batch.log,
+            tail: batch.tail,
             now: batch.now,
         },
     )?;
+    if let Some(gap) = &batch.gap {
+        let span = (expected, next);
+        let (partition, now) = (claim.partition, batch.now);
+        states::give_up(session.conn, partition, gap, &batch.log, span, now)?;
+    }
     Ok(done)
 }
 

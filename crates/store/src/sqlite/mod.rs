@@ -43,7 +43,7 @@ embed_migrations!("src/sqlite/schema");
 /// 'WYWD': tells the file from any other SQLite database.
 const APPLICATION_ID: i32 = 0x5759_5744;
 /// Of the newest migration in `schema/`.
-const SCHEMA: u32 = 2;
+const SCHEMA: u32 = 3;
 
 /// How the file is opened.
 #[derive(Clone, Debug)]
@@ -241,6 +241,10 @@ impl WorkerStore for SqliteStore {
 
     async fn load_states(&self, partition: u32) -> Result<(Position, Vec<SavedState>)> {
         self.read(move |c| states::load(c, partition)).await
+    }
+
+    async fn newest(&self) -> Result<Vec<(SourceId, Timestamp)>> {
+        self.read(states::newest).await
     }
 
     async fn commit(

@@ -2,7 +2,9 @@
 
 use super::rows::all;
 use super::writer::Session;
-use crate::batch::{Claim, Committed, Counters, Position, Result, SavedState, StoreError};
+use crate::batch::{
+    Claim, Committed, Counters, Gap, Position, Result, SavedState, StoreError,
+};
 use crate::filed::{COUNTERS, counters as read_counters};
 use crate::rows::Columns;
 use rusqlite::{Connection, OptionalExtension};
@@ -15,7 +17,7 @@ pub(super) fn claim(conn: &Connection, partition: u32, worker: &str) -> Result<C
             "INSERT INTO partitions (\"partition\", epoch, position, worker, registry, checkpoint)
              VALUES (?1, 1, 0, ?2, 0, 0)
              ON CONFLICT (\"partition\") DO UPDATE SET epoch = epoch + 1, worker = excluded.worker
-             RETURNING epoch, position, log, registry",
+             RETURNING epoch, position, log, registry, tail",
         )?
         .query_row((partition, worker), |r| {
             Ok(Claim {
@@ -24,6 +26,7 @@ pub(super) fn claim(conn: &Connection, partition: u32, worker: &str) -> Result<C
                 position: r.get(1)?,
                 log: r.get(2)?,
                 registry: r.get(3)?,
+                tail: r.get::<_, Option<i64>>(4)?.map(i64::cast_unsigned),
             })
         })?;
     Ok(claim)
@@ -162,6 +165,7 @@ pub(super) struct Advance<'a> {
     pub refused: u64,
     pub registry: u32,
     pub log: &'a str,
+    pub tail: Option<u64>,
     pub now: Timestamp,
 }
 
@@ -170,7 +174,8 @@ pub(super) fn advance(conn: &Connection, a: &Advance<'_>) -> Result<()> {
     conn.prepare_cached(
         "UPDATE partitions SET \"read\" = \"read\" + ?2, filed = filed + ?3,
              repeated = repeated + ?4, aside = aside + ?5, refused = refused + ?6,
-             late = late + ?7, registry = ?8, log = ?9, updated = ?10
+             late = late + ?7, registry = ?8, log = ?9, updated = ?10,
+             tail = coalesce(?11, tail)
          WHERE \"partition\" = ?1",
     )?
     .execute((
@@ -184,8 +189,48 @@ pub(super) fn advance(conn: &Connection, a: &Advance<'_>) -> Result<()> {
         a.registry,
         a.log,
         a.now.millis(),
+        a.tail.map(u64::cast_signed),
     ))?;
     Ok(())
+}
+
+/// Notes what of the log was given up; nothing is known of the message below the new position.
+pub(super) fn give_up(
+    conn: &Connection,
+    partition: u32,
+    gap: &Gap,
+    log: &str,
+    span: (Position, Position),
+    now: Timestamp,
+) -> Result<()> {
+    conn.prepare_cached(
+        "INSERT INTO gaps (at, \"partition\", log_before, log_after, \"from\", \"to\")
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute((
+        now.millis(),
+        partition,
+        &gap.log_before,
+        log,
+        span.0,
+        span.1,
+    ))?;
+    conn.prepare_cached("UPDATE partitions SET tail = NULL WHERE \"partition\" = ?1")?
+        .execute([partition])?;
+    Ok(())
+}
+
+pub(super) fn newest(conn: &Connection) -> Result<Vec<(SourceId, Timestamp)>> {
+    let sql = "SELECT name, newest FROM (
+             SELECT s.name, (SELECT max(p.time) FROM positions p WHERE p.source = s.id) AS newest
+             FROM sources s)
+         WHERE newest IS NOT NULL ORDER BY name";
+    all(conn, sql, [], |r| {
+        Ok((
+            SourceId::new(r.string()?),
+            Timestamp::from_millis(r.number()?),
+        ))
+    })
 }
 
 pub(super) fn counters(conn: &Connection, partition: u32) -> Result<Counters> {

@@ -5,7 +5,7 @@ use super::trouble::Outcome;
 use super::violations::Upserts;
 use super::work::Work;
 use super::{positions, rebuild, tables, violations};
-use crate::batch::{Batch, Claim, Committed, Position, StoreError};
+use crate::batch::{Batch, Claim, Committed, Gap, Position, StoreError};
 use async_trait::async_trait;
 use waywarden_model::SourceId;
 
@@ -69,6 +69,9 @@ impl Job for Filing {
         tables::save_states(work, self.partition, &b.states, b.checkpoint).await?;
         tables::file_ticks(work, &b.ticks).await?;
         self.advance(work, &done).await?;
+        if let Some(gap) = &b.gap {
+            self.give_up(work, gap).await?;
+        }
         Ok(done)
     }
 
@@ -102,7 +105,8 @@ impl Filing {
         work.execute(
             "UPDATE partitions SET \"read\" = \"read\" + $2, filed = filed + $3,
                  repeated = repeated + $4, aside = aside + $5, refused = refused + $6,
-                 late = late + $7, registry = $8, log = $9, updated = $10
+                 late = late + $7, registry = $8, log = $9, updated = $10,
+                 tail = coalesce($11, tail)
              WHERE \"partition\" = $1",
             &[
                 &i64::from(self.partition),
@@ -115,7 +119,32 @@ impl Filing {
                 &i64::from(b.registry),
                 &super::cells::written(&b.log),
                 &b.now.millis(),
+                &b.tail.map(u64::cast_signed),
             ],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Notes what of the log was given up; nothing is known of the message below the new position.
+    async fn give_up(&self, work: &Work<'_>, gap: &Gap) -> Outcome<()> {
+        let b = &self.batch;
+        work.execute(
+            "INSERT INTO gaps (at, \"partition\", log_before, log_after, \"from\", \"to\")
+             VALUES ($1, $2, $3, $4, $5, $6)",
+            &[
+                &b.now.millis(),
+                &i64::from(self.partition),
+                &gap.log_before.as_deref().map(super::cells::written),
+                &super::cells::written(&b.log),
+                &self.expected.cast_signed(),
+                &self.next.cast_signed(),
+            ],
+        )
+        .await?;
+        work.execute(
+            "UPDATE partitions SET tail = NULL WHERE \"partition\" = $1",
+            &[&i64::from(self.partition)],
         )
         .await?;
         Ok(())

@@ -287,7 +287,7 @@ impl WorkerStore for TimescaleStore {
         next: Position,
         batch: Batch,
     ) -> Result<Committed> {
-        if next < expected {
+        if next < expected && batch.gap.is_none() {
             return Err(StoreError::Failed("a batch must not go back".into()));
         }
         let filing = commit::Filing {
@@ -323,6 +323,15 @@ impl WorkerStore for TimescaleStore {
         let rows = self.rows_for(Who::Worker, &sql, &[&key]).await?;
         let found = cells::all(&rows, |r| counters(r))?.pop();
         found.ok_or_else(|| StoreError::no_partition(partition))
+    }
+
+    async fn newest(&self) -> Result<Vec<(SourceId, Timestamp)>> {
+        let sql = "SELECT name, newest FROM (
+                 SELECT s.name, (SELECT max(p.time) FROM positions p WHERE p.source = s.id) AS newest
+                 FROM sources s) AS n
+             WHERE newest IS NOT NULL ORDER BY name";
+        let rows = self.rows_for(Who::Worker, sql, &[]).await?;
+        cells::all(&rows, |r| Ok((SourceId::new(r.string()?), r.time()?)))
     }
 
     async fn registers(&self, version: u32) -> Result<Registers> {

@@ -28,6 +28,10 @@ pub struct Args {
     /// group, and no source and no driver waits to be judged again.
     #[arg(long)]
     drain: bool,
+    /// Go on where the log is another one, or does not hold any more what was to be judged next.
+    /// What is missing in it is given up, and that is written down.
+    #[arg(long)]
+    accept_gap: bool,
 }
 
 /// Works until a signal; then what was stepped is committed, and others take over.
@@ -38,6 +42,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     let mut config = args.common.config("worker")?;
     args.http.over(&mut config);
+    config.worker.accept_gap = args.accept_gap;
     let drain = args.drain;
     begin("worker", config, move |config, signals| {
         serve(config, signals, drain)
