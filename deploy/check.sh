@@ -2,7 +2,7 @@
 # Checks what is deployed by the tools of those who run it: hadolint, the Compose specification,
 # Kubernetes' schemas and KEDA's, systemd-analyze, promtool. What it needs beside deploy/needs.sh it
 # puts below target, whole or not at all. That the parts fit to each other and to the program is
-# tested in tests/tests/deploy.rs and tests/tests/telemetry.rs.
+# tested in tests/tests/deploy/main.rs and tests/tests/telemetry.rs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tools="$PWD/target/deploy-check"
