@@ -96,3 +96,20 @@ fn units_are_hardened_alike_and_check_what_they_start_with() {
         assert_eq!(line("Environment="), data, "{name}");
     }
 }
+
+/// The commands of docs/operations.md, which the engineer types as they are.
+#[test]
+fn commands_name_files_that_are_there() {
+    let document = read("docs/operations.md");
+    let blocks = document.split("```sh\n").skip(1);
+    let commands = blocks.map(|b| b.split("```").next().unwrap());
+    let mut count = 0;
+    for word in commands.flat_map(str::split_whitespace) {
+        let ours = word.starts_with("deploy/") || word.starts_with("docs/");
+        if ours && !word.starts_with("deploy/compose/secrets/") {
+            assert!(root().join(word).exists(), "{word}");
+            count += 1;
+        }
+    }
+    assert!(count > 5);
+}
