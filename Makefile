@@ -51,7 +51,7 @@ test: needs-test lint web deploy-check
 	$(MAKE) web-test
 
 # What is deployed, by the tools of those who run it.
-deploy-check:
+deploy-check: $(WEB)/node_modules/.package-lock.json
 	@deploy/needs.sh web deploy
 	deploy/check.sh
 

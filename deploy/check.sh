@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Checks what is deployed by the tools of those who run it: hadolint, the Compose specification,
-# Kubernetes' schemas and KEDA's, systemd-analyze, promtool. What it needs beside deploy/needs.sh it
-# puts below target, whole or not at all. That the parts fit to each other and to the program is
-# tested in tests/tests/deploy/main.rs and tests/tests/telemetry.rs.
+# Checks what is deployed by the tools of those who run it: hadolint, the Compose specification, the
+# schemas of Kubernetes, KEDA and Grafana, systemd-analyze, promtool. What it needs beside
+# deploy/needs.sh it puts below target, whole or not at all. That the parts fit to each other and to
+# the program is tested in tests/tests/deploy/main.rs and tests/tests/telemetry.rs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tools="$PWD/target/deploy-check"
@@ -33,7 +33,7 @@ python_tools() {
 
 node_tools() {
     mkdir -p "$1"
-    cp deploy/check/package.json deploy/check/package-lock.json deploy/check/keda.mjs "$1"
+    cp deploy/check/package.json deploy/check/package-lock.json "$1"
     npm ci --silent --no-audit --no-fund --prefix "$1"
 }
 
@@ -74,7 +74,7 @@ say "kubernetes"
 find deploy/kubernetes -name '*.yaml' ! -name kustomization.yaml -print0 | sort -z \
     | xargs -0 "$tools/python/bin/python" deploy/check/kubernetes.py "$kubernetes" \
     >"$tools/work/keda.json"
-cp deploy/check/keda.mjs "$tools/node/"
+cp deploy/check/*.mjs "$tools/node/"
 node "$tools/node/keda.mjs" <"$tools/work/keda.json"
 
 say "units"
@@ -89,11 +89,17 @@ systemd-analyze verify --man=no "$tools"/work/*.service 2>&1 | tee "$tools/work/
 systemd-analyze security --offline=true --no-pager --threshold=15 "$tools"/work/*.service \
     >"$tools/work/exposure" || { cat "$tools/work/exposure" >&2 && exit 1; }
 
-say "alerts and dashboards"
-"$tools/python/bin/python" deploy/check/expressions.py deploy/grafana/dashboards/*.json \
+say "dashboards"
+boards=(deploy/grafana/dashboards/*.json)
+node "$tools/node/dashboards.mjs" "${boards[@]}" >"$tools/node/dashboards.ts"
+crates/console/web/node_modules/.bin/tsc --noEmit --strict --skipLibCheck \
+    --module esnext --moduleResolution bundler "$tools/node/dashboards.ts"
+"$tools/python/bin/python" deploy/check/expressions.py "${boards[@]}" \
     >"$tools/work/expressions.yml"
 prom check rules --lint=none "$tools/work/expressions.yml" >"$tools/work/said" 2>&1 \
     || { cat "$tools/work/said" >&2 && exit 1; }
+
+say "alerts"
 for config in prometheus kubernetes; do
     prom check config --syntax-only "deploy/prometheus/$config.yml"
 done

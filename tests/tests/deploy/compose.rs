@@ -91,3 +91,13 @@ fn roles_are_told_apart_by_their_secrets() {
     assert!(!secrets("gateway-1").contains("console-key"));
     assert_eq!(compose["networks"]["inside"]["internal"], true);
 }
+
+/// `deploy/check.sh` holds the dashboards against the types of the Grafana that shows them.
+#[test]
+fn dashboards_are_checked_for_the_grafana_that_runs() {
+    let compose = &documents("deploy/compose.yaml")[0];
+    let packages: Value = serde_json::from_str(&read("deploy/check/package.json")).unwrap();
+    let schema = text(&packages["dependencies"]["@grafana/schema"]);
+    let image = text(&compose["services"]["grafana"]["image"]);
+    assert_eq!(image, format!("grafana/grafana:{schema}"));
+}
