@@ -1,6 +1,6 @@
 # The commands of the README. Each checks what it needs first (deploy/needs.sh).
 
-.PHONY: run test build fmt lint web web-test bench fuzz needs needs-run needs-test services services-stop
+.PHONY: run test build fmt lint web web-test bench fuzz needs needs-run needs-test deploy-check services services-stop
 
 WEB = crates/console/web
 
@@ -11,7 +11,7 @@ needs-run:
 	@deploy/needs.sh web
 
 needs-test:
-	@deploy/needs.sh web browser services
+	@deploy/needs.sh web browser services deploy
 
 # SIMULATE=0 leaves the example registers and the simulated fleet out.
 SIMULATE ?= 24
@@ -45,10 +45,15 @@ lint: needs
 	cargo clippy --workspace --all-targets -- -D warnings
 
 # With a real Kafka and a real TimescaleDB, which it starts and ends (deploy/services.sh).
-test: needs-test lint web
+test: needs-test lint web deploy-check
 	cargo test --workspace --no-run
 	deploy/services.sh with cargo test --workspace
 	$(MAKE) web-test
+
+# What is deployed, by the tools of those who run it.
+deploy-check: $(WEB)/node_modules/.package-lock.json
+	@deploy/needs.sh web deploy
+	deploy/check.sh
 
 services: needs
 	deploy/services.sh start

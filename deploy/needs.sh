@@ -2,7 +2,7 @@
 # Checks what building and testing need before anything is compiled. What is missing is installed
 # where that is possible (root, or sudo without a password); otherwise one exact line is printed
 # and the exit code is 3.
-#   deploy/needs.sh [web] [browser] [services]
+#   deploy/needs.sh [web] [browser] [services] [deploy]
 set -eu
 
 missing=""
@@ -30,6 +30,11 @@ for group in "$@"; do
         need mvn maven
         need mmdebstrap mmdebstrap
         need mount mount
+        ;;
+    deploy) # looks at what is deployed (deploy/check.sh)
+        need python3 python3
+        python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
+        need systemd-analyze systemd
         ;;
     *)
         echo "needs: no group is called $group" >&2

@@ -1,5 +1,8 @@
 //! What the tests of the whole workspace share: where the tree is and what stands in it.
 
+pub mod metrics;
+pub mod promql;
+
 use std::path::{Path, PathBuf};
 
 /// The workspace's root.

@@ -10,6 +10,7 @@ mod error;
 pub mod export;
 mod fleet;
 mod live;
+mod metrics;
 mod page;
 mod probe;
 mod routes;

@@ -11,6 +11,7 @@ use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
 use waywarden_model::Timestamp;
+use waywarden_store::StoreError;
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Health {
@@ -37,7 +38,7 @@ pub(super) struct Readiness {
 pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
     let mut reasons = app.status.status().not_ready;
     if let Err(e) = app.store.last_change().await {
-        reasons.push(format!("store_{}", e.label()));
+        reasons.push(refused(&e));
     }
     let ready = reasons.is_empty();
     let status = if ready {
@@ -48,14 +49,27 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
     (status, Json(Readiness { ready, reasons })).into_response()
 }
 
-/// Figures in the text format of Prometheus.
+/// The reason not to be ready that a store gives which does not answer.
+fn refused(error: &StoreError) -> String {
+    format!("store_{}", error.label())
+}
+
+/// Figures in the text format of Prometheus. Those of what is on file are missing while the store
+/// does not answer; the others are there.
 #[utoipa::path(get, path = "/metrics", tag = "health",
     responses((status = 200, body = String, content_type = "text/plain"), (status = 401, body = Problem)))]
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
+    let (service, store) = (app.status.status(), app.store.status().await);
+    let mut reasons = service.not_ready.clone();
+    reasons.extend(store.as_ref().err().map(refused));
+    let own = prometheus::Registry::new();
+    let failed = |e: prometheus::Error| StoreError::Failed(e.to_string());
+    crate::metrics::tell(&own, &reasons, &service, store.as_ref().ok()).map_err(failed)?;
     let mut out = Vec::new();
-    TextEncoder::new()
-        .encode(&app.metrics.gather(), &mut out)
-        .map_err(|e| waywarden_store::StoreError::Failed(e.to_string()))?;
+    for families in [app.metrics.gather(), own.gather()] {
+        let encoder = TextEncoder::new();
+        encoder.encode(&families, &mut out).map_err(failed)?;
+    }
     Ok(([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], out).into_response())
 }
 

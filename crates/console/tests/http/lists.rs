@@ -251,6 +251,33 @@ fn days_registers_and_status() {
     );
 }
 
+/// An alert sees what the page's status bar shows.
+#[test]
+fn metrics_say_what_the_status_says() {
+    let f = Fixture::new();
+    let token = f.token(Role::Viewer);
+    f.commit(filed());
+    for _ in 0..2 {
+        // Figures are those of the reading, they do not add up over readings.
+        let text = f.get("/metrics", &token).text;
+        for line in [
+            "ready_state 0",
+            "unready_state{reason=\"disk_reserve\"} 1",
+            "backlog_messages{partition=\"0\"} 999999",
+            "judged_records_total{outcome=\"filed\",partition=\"0\"} 30",
+            "judged_records_total{outcome=\"refused\",partition=\"0\"} 0",
+            "last_received_timestamp_seconds 1773104429",
+            "filed_sources 1",
+            "marked_sources 0",
+        ] {
+            let line = format!("\nwaywarden_console_{line}\n");
+            assert!(text.contains(&line), "{line}is not in {text}");
+        }
+        // Nothing waits: there is no oldest one.
+        assert!(!text.contains("oldest_mark"), "{text}");
+    }
+}
+
 #[test]
 fn exports_for_the_command_line() {
     let f = Fixture::new();
