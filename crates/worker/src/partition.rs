@@ -10,8 +10,8 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use waywarden_bus::{BusError, Log};
-use waywarden_model::registry::import::reach;
 use waywarden_model::hash::{bytes_hash, partition_of};
+use waywarden_model::registry::import::reach;
 use waywarden_model::{Message, Record, SourceId, Timestamp};
 use waywarden_rules::{Profiles, StateError};
 use waywarden_store::{Claim, Committed, Due, Gap, StoreError, SubjectJudge, WorkerStore};
@@ -449,7 +449,9 @@ impl Partition {
             log_before: self.claim.log.clone(),
         });
         let expected = self.claim.position;
-        self.store.commit(&self.claim, expected, begin, batch).await?;
+        self.store
+            .commit(&self.claim, expected, begin, batch)
+            .await?;
         self.claim.position = begin;
         self.next = begin;
         Ok(())

@@ -5,14 +5,15 @@
 
 mod support;
 
-use bytes::Bytes;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use support::*;
 use tokio_util::sync::CancellationToken;
 use waywarden_bus::{Append, EmbeddedLog};
-use waywarden_store::{FactStore, ReadStore, SqliteStore, WorkerStore};
+use waywarden_model::Violation;
+use waywarden_store::{FactStore, ReadStore, SqliteStore};
 use waywarden_worker::WorkerError;
 
 /// Works both partitions until everything read is on file and no source waits, then leaves them in
@@ -78,8 +79,8 @@ async fn with_another_log_the_facts_go_on_from_what_is_on_file() {
     }
     let expected = judged_at_once(&fleet);
     let on_file = all_violations(&store).await;
-    let standing: Vec<_> = on_file.iter().map(|v| v.id()).collect();
-    let wanted: Vec<_> = expected.violations.iter().map(|v| v.id()).collect();
+    let ids = |all: &[Violation]| -> BTreeSet<_> { all.iter().map(Violation::id).collect() };
+    let (standing, wanted) = (ids(&on_file), ids(&expected.violations));
     assert_eq!(standing, wanted);
     let wanted = closed(&expected.violations);
     for (id, got) in closed(&on_file) {
@@ -127,8 +128,8 @@ async fn a_log_made_anew_under_the_same_name_is_found_out() {
     }
     // And grown past the position, with other messages.
     for n in 0..2000_u32 {
-        let other = Bytes::from(n.to_be_bytes().to_vec());
-        let receipt = restored.append(0, other).await.unwrap();
+        let other = n.to_be_bytes().to_vec();
+        let receipt = restored.append(0, other.into()).await.unwrap();
         if n == 1999 {
             receipt.await.unwrap().unwrap();
         }

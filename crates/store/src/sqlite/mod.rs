@@ -243,7 +243,7 @@ impl WorkerStore for SqliteStore {
         self.read(move |c| states::load(c, partition)).await
     }
 
-    async fn newest(&self) -> Result<Vec<(SourceId, Timestamp)>> {
+    async fn newest(&self) -> Result<Vec<(waywarden_model::SourceId, waywarden_model::Timestamp)>> {
         self.read(states::newest).await
     }
 

@@ -2,9 +2,7 @@
 
 use super::rows::all;
 use super::writer::Session;
-use crate::batch::{
-    Claim, Committed, Counters, Gap, Position, Result, SavedState, StoreError,
-};
+use crate::batch::{Claim, Committed, Counters, Gap, Position, Result, SavedState, StoreError};
 use crate::filed::{COUNTERS, counters as read_counters};
 use crate::rows::Columns;
 use rusqlite::{Connection, OptionalExtension};

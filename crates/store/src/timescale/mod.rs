@@ -27,6 +27,7 @@ use crate::batch::{
     WorkerStore,
 };
 use crate::filed::{COUNTERS, counters};
+use crate::rows::Columns;
 use crate::stage::Stage;
 use async_trait::async_trait;
 use connect::Patience;
@@ -325,7 +326,7 @@ impl WorkerStore for TimescaleStore {
         found.ok_or_else(|| StoreError::no_partition(partition))
     }
 
-    async fn newest(&self) -> Result<Vec<(SourceId, Timestamp)>> {
+    async fn newest(&self) -> Result<Vec<(waywarden_model::SourceId, waywarden_model::Timestamp)>> {
         let sql = "SELECT name, newest FROM (
                  SELECT s.name, (SELECT max(p.time) FROM positions p WHERE p.source = s.id) AS newest
                  FROM sources s) AS n

@@ -88,18 +88,24 @@ impl RoleProcess {
         self.child.wait().unwrap();
     }
 
-    /// SIGTERM; gives whether it ended well, which it must do within a minute.
-    pub fn stop(mut self) -> bool {
+    /// SIGTERM, which must end it by itself, and well.
+    pub fn stop(mut self) {
         self.signal(Signal::TERM);
-        self.ended()
+        self.ended();
     }
 
-    /// Waits for its end.
-    pub fn ended(&mut self) -> bool {
+    /// Waits for its end, which must be a good one.
+    pub fn ended(&mut self) {
         let until = Instant::now() + Duration::from_secs(90);
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
-                return status.success();
+                // Its last lines are read by then.
+                std::thread::sleep(Duration::from_millis(100));
+                let said = self.said();
+                let odd = said.iter().filter(|l| !l.contains(" INFO "));
+                let odd: Vec<_> = odd.cloned().collect();
+                assert!(status.success(), "{status}:\n{}", odd.join("\n"));
+                return;
             }
             assert!(
                 Instant::now() < until,

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use waywarden_bus::{Append, EmbeddedLog, Log};
 use waywarden_model::hash::partition_of;
@@ -104,7 +105,9 @@ pub async fn claim(
         },
         ..Options::default()
     };
-    let clock = Arc::new(|| Timestamp::from_secs(1_773_300_000));
+    // It moves on at every look: what is due a moment later becomes due.
+    static NOW: AtomicI64 = AtomicI64::new(1_773_300_000_000);
+    let clock = Arc::new(|| Timestamp::from_millis(NOW.fetch_add(1, Ordering::Relaxed)));
     let profiles = Arc::new(Profiles::vietnam());
     let (log, store) = (
         Arc::clone(log) as Arc<dyn Log>,
@@ -160,4 +163,3 @@ pub fn open(dir: &Path) -> (Arc<EmbeddedLog>, Arc<SqliteStore>) {
     let store = SqliteStore::open(&dir.join("store.db"), waywarden_store::Options::default());
     (Arc::new(log), Arc::new(store.unwrap()))
 }
-
