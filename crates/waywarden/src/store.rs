@@ -5,8 +5,9 @@ use crate::exit::Ending;
 use anyhow::{Context, Result};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use waywarden_store::{
-    DataFolder, SqliteStore, Store, TimescaleStore, schema_of, timescale_schema_of,
+    DataFolder, SqliteStore, Store, StoreError, TimescaleStore, schema_of, timescale_schema_of,
 };
 
 /// The data folder that a command works on.
@@ -70,6 +71,31 @@ pub async fn open(config: &Config) -> Result<Arc<dyn Store>> {
             Arc::new(store.context("the server of the store")?)
         }
     })
+}
+
+/// Between two attempts to reach a store that is away.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// Opens the store, and waits for one that is away.
+///
+/// # Errors
+/// A store that may not be used: of a newer program, without its extension.
+pub async fn wait_for(config: &Config) -> Result<Arc<dyn Store>> {
+    let mut told = false;
+    loop {
+        let error = match open(config).await {
+            Ok(store) => return Ok(store),
+            Err(error) => error,
+        };
+        if !matches!(error.downcast_ref(), Some(StoreError::Failed(_))) {
+            return Err(error);
+        }
+        if !std::mem::replace(&mut told, true) {
+            let error = format!("{error:#}");
+            tracing::warn!(error, "the store is away; it is tried again");
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
 }
 
 /// How the server is reached, with the password from its file.

@@ -8,6 +8,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
+use support::installation::{Installation, Setup};
 use support::server::{on_kafka, on_timescale};
 use support::{
     Running, acknowledged, addresses, days, settled, simulate_until, token_under, violations,
@@ -77,4 +78,53 @@ fn killed_on_timescale_it_files_what_it_files_undisturbed_on_disk() {
 #[test]
 fn killed_on_both_it_files_what_it_files_undisturbed_on_disk() {
     check(&[on_kafka("WAYWARDEN_TEST_KAFKA", 1), on_timescale(None)].concat());
+}
+
+/// One worker goes and another comes while the fleet drives; then what is on file is looked at.
+fn shared_by(workers: usize, partitions: u32, vehicles: u32) -> (u64, BTreeSet<String>, String) {
+    let setup = Setup {
+        brokers: "WAYWARDEN_TEST_KAFKA",
+        copies: 1,
+        partitions,
+        gateways: 1,
+        workers,
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/example");
+    let mut place = Installation::start(dir.path(), setup, &example);
+    let key = token_under(dir.path(), &place.environment);
+    let ledger = dir.path().join("ledger.jsonl");
+    let fleet = place.drive(&ledger, vehicles, UNTIL, 6000);
+    std::thread::sleep(Duration::from_millis(2500));
+    place.workers.push(place.worker(workers));
+    std::thread::sleep(Duration::from_millis(1500));
+    place.workers.remove(0).stop();
+    fleet.finish();
+    let api = place.finish();
+    let (filed, _, aside) = settled(&api, &key);
+    assert_eq!(aside, 0);
+    (
+        filed,
+        violations(&api, &key),
+        format!("{:?}", days(&api, &key)),
+    )
+}
+
+#[test]
+fn however_many_workers_share_however_many_partitions_the_result_is_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("one-disk");
+    let ledger = dir.path().join("ledger.jsonl");
+    let expected = to_the_end(Running::start(&data), &data, &[], &ledger);
+    for partitions in [1, 8, 32] {
+        for workers in [1, 2, 4] {
+            let found = shared_by(workers, partitions, VEHICLES);
+            assert!(
+                found == expected,
+                "{workers} workers, {partitions} partitions: {} filed, {} violations",
+                found.0,
+                found.1.len()
+            );
+        }
+    }
 }

@@ -42,7 +42,13 @@ pub fn run(args: &Args) -> Result<()> {
 
 async fn serve(config: Config, mut signals: Signals) -> Result<()> {
     let stop = CancellationToken::new();
-    let store = crate::store::open(&config).await?;
+    let store = tokio::select! {
+        opened = crate::store::wait_for(&config) => opened?,
+        why = signals.end() => {
+            tracing::info!(why, "stopped before it began");
+            return Ok(());
+        }
+    };
     let registry = directory::registry(store.as_ref()).await?;
     let directory = RegistryDirectory::new(registry, config.unknown, config.max_held);
     let directory = Arc::new(directory);

@@ -52,7 +52,7 @@ pub fn run(args: &Args) -> Result<()> {
 async fn serve(config: Config, mut signals: Signals, drain: bool) -> Result<()> {
     let (stop, rest) = (CancellationToken::new(), CancellationToken::new());
     let opening = async {
-        let store = crate::store::open(&config).await?;
+        let store = crate::store::wait_for(&config).await?;
         let log = far_log::wait_for(&config.kafka, &stop).await?;
         anyhow::Ok((store, log))
     };

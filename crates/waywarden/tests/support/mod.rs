@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, dead_code)] // each test file uses a part of it
 
+pub mod installation;
 pub mod powercut;
 pub mod roles;
 pub mod server;
