@@ -23,7 +23,8 @@ pub struct Series {
 /// Labels that the scrape adds.
 pub const OF_SCRAPE: [&str; 2] = ["instance", "job"];
 
-/// How the crates make metrics: in files called metrics.rs, by these calls.
+/// How the crates make metrics: in files called metrics.rs, by these calls; elsewhere by the
+/// library's own, with the whole name.
 const CALLS: [(&str, Made); 5] = [
     ("m.counters(", Made::Series(Kind::Counter)),
     ("m.counter(", Made::Series(Kind::Counter)),
@@ -46,12 +47,14 @@ pub fn registered() -> std::io::Result<BTreeMap<String, Series>> {
     let mut found = BTreeMap::new();
     let crates = root().join("crates");
     for file in files(&crates, "rs")? {
-        if !file.ends_with("metrics.rs") {
-            continue;
-        }
         let below = file.strip_prefix(&crates).unwrap_or(&file);
         let krate = below.iter().next().unwrap_or_default().to_string_lossy();
-        read(&std::fs::read_to_string(&file)?, &krate, &mut found);
+        let source = std::fs::read_to_string(&file)?;
+        if file.ends_with("metrics.rs") {
+            read(&source, &krate, &mut found);
+        } else {
+            read_whole_names(&source, &mut found);
+        }
     }
     let up = Series {
         kind: Kind::Gauge,
@@ -80,6 +83,23 @@ fn read(source: &str, krate: &str, found: &mut BTreeMap<String, Series>) {
                         found.insert(format!("{name}_{end}"), Series { kind, labels });
                     }
                 }
+            }
+        }
+    }
+}
+
+/// Metrics without labels whose whole name stands in the call.
+fn read_whole_names(source: &str, found: &mut BTreeMap<String, Series>) {
+    for (call, kind) in [
+        ("IntGauge::new(", Kind::Gauge),
+        ("IntCounter::new(", Kind::Counter),
+    ] {
+        for behind in source.split(call).skip(1) {
+            let name = behind.trim_start().strip_prefix('"');
+            let name = name.and_then(|n| n.split('"').next()).unwrap_or_default();
+            if name.starts_with("waywarden_") {
+                let labels = BTreeSet::new();
+                found.insert(name.to_owned(), Series { kind, labels });
             }
         }
     }

@@ -51,6 +51,10 @@ fn the_code_is_read_as_it_is() {
         known["waywarden_console_backlog_messages"].kind,
         Kind::Gauge
     );
+    assert_eq!(
+        known["waywarden_worker_stopped_partitions"].kind,
+        Kind::Gauge
+    );
     let outcomes = "waywarden_console_judged_records_total";
     assert_eq!(labels(outcomes), ["outcome", "partition"]);
     assert_eq!(known[outcomes].kind, Kind::Counter);

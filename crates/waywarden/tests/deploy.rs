@@ -34,6 +34,10 @@ fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
+fn words(value: &Value) -> Vec<String> {
+    list(value).iter().map(|w| text(w).to_owned()).collect()
+}
+
 /// One process as it is deployed.
 #[derive(Default)]
 struct Deployed {
@@ -42,6 +46,8 @@ struct Deployed {
     variables: BTreeMap<String, String>,
     /// Files that it is given.
     secrets: Vec<String>,
+    /// What it is started with, behind the program's name.
+    command: Vec<String>,
 }
 
 impl Deployed {
@@ -88,6 +94,7 @@ fn composed() -> BTreeMap<String, Deployed> {
         let variables = service["environment"].as_object().cloned();
         let variables = variables.unwrap_or_default().into_iter();
         let deployed = Deployed {
+            command: words(&service["command"]),
             config: "compose/waywarden.toml",
             variables: variables.map(|(k, v)| (k, text(&v).to_owned())).collect(),
             secrets: secrets
@@ -108,6 +115,7 @@ fn orchestrated() -> BTreeMap<String, Deployed> {
         let spec = &all.iter().find(makes).unwrap()["spec"]["template"]["spec"];
         let container = &spec["containers"][0];
         let mut deployed = Deployed {
+            command: words(&container["args"]),
             config: "kubernetes/waywarden.toml",
             ..Deployed::default()
         };
@@ -161,5 +169,38 @@ fn a_role_without_its_secret_does_not_start() {
         let (code, said) = deployed.check();
         assert_eq!(code, Some(2), "{name}: {said}");
         assert!(said.contains(secret), "{name}: {said}");
+    }
+}
+
+/// Commands of the units.
+fn units() -> BTreeMap<String, Vec<String>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(deploy().join("systemd")).unwrap() {
+        let path = entry.unwrap().path();
+        let unit = std::fs::read_to_string(&path).unwrap();
+        for line in unit.lines().filter_map(|l| l.strip_prefix("ExecStart")) {
+            let (_, command) = line.split_once("=/usr/local/bin/waywarden ").unwrap();
+            let name = format!("{} {command}", path.display());
+            found.insert(name, command.split(' ').map(ToOwned::to_owned).collect());
+        }
+    }
+    found
+}
+
+#[test]
+fn the_program_has_every_command_that_is_deployed() {
+    let mut all = units();
+    assert_eq!(all.len(), 8, "{all:?}");
+    for (name, deployed) in composed().into_iter().chain(orchestrated()) {
+        all.insert(name, deployed.command);
+    }
+    for (name, command) in all {
+        // Help is given when everything before it is known.
+        let done = Command::new(PROGRAM).args(&command).arg("--help").output();
+        let done = done.unwrap();
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(0), "{name} {command:?}: {said}");
+        let help = String::from_utf8_lossy(&done.stdout);
+        assert!(help.contains("--config <FILE>"), "{name}: {help}");
     }
 }

@@ -1,7 +1,7 @@
 //! The compose file, and who is asked by Prometheus.
 
 use crate::kubernetes::{manifests, of_kind};
-use crate::{documents, list, read, text};
+use crate::{documents, list, read, text, toml};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use waywarden_tests::root;
@@ -49,17 +49,16 @@ fn targets(path: &str, list_of: &str, names: &str) -> BTreeSet<String> {
 #[test]
 fn prometheus_asks_every_role() {
     let compose = &documents("deploy/compose.yaml")[0];
+    let config = toml("deploy/compose/waywarden.toml");
+    let own = config["telemetry"]["listen"].as_str().unwrap();
     let mut roles = BTreeSet::new();
     for (name, service) in compose["services"].as_object().unwrap() {
-        let told = list(&service["command"])
-            .iter()
-            .map(text)
-            .collect::<Vec<_>>();
-        let http = told.windows(2).find(|w| w[0] == "--http").map(|w| w[1]);
-        let listen = &service["environment"]["WAYWARDEN__CONSOLE__LISTEN"];
-        if let Some(address) = http.or(listen.as_str()) {
-            roles.insert(format!("{name}:{}", address.rsplit(':').next().unwrap()));
-        }
+        let listen = match text(&service["command"][0]) {
+            "gateway" | "worker" => own,
+            "console" => text(&service["environment"]["WAYWARDEN__CONSOLE__LISTEN"]),
+            _ => continue,
+        };
+        roles.insert(format!("{name}:{}", listen.rsplit(':').next().unwrap()));
     }
     assert_eq!(roles.len(), 5, "two gateways, two workers and the console");
     let path = "deploy/prometheus/prometheus.yml";

@@ -150,6 +150,8 @@ fn workers_are_scaled_by_the_lag_of_their_own_group() {
     let config = toml("deploy/kubernetes/waywarden.toml");
     let brokers = config["log"]["brokers"].as_str().unwrap();
     assert_eq!(text(&trigger["bootstrapServers"]), brokers);
+    let partitions = config["log"]["partitions"].as_integer();
+    assert_eq!(scaled["spec"]["maxReplicaCount"].as_i64(), partitions);
     let target = &scaled["spec"]["scaleTargetRef"]["name"];
     let mut workers = of_kind(&all, "Deployment").filter(|d| &d["metadata"]["name"] == target);
     let worker = workers.next().unwrap();
