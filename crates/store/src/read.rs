@@ -262,6 +262,12 @@ pub trait ReadStore: Send + Sync + fmt::Debug + 'static {
     async fn latest(&self, limit: usize) -> Result<Vec<Latest>>;
     /// Names of sources behind `after`, in their order.
     async fn sources(&self, after: Option<&str>, limit: usize) -> Result<Vec<SourceId>>;
+    /// Sources behind `after` that have records on file, with the event time of the newest.
+    async fn newest_records(
+        &self,
+        after: Option<&SourceId>,
+        limit: usize,
+    ) -> Result<Vec<(SourceId, Timestamp)>>;
     async fn positions(&self, page: &PositionPage) -> Result<Vec<FiledPosition>>;
     /// In the order of (day, source); behind `after`.
     async fn day_rows(

@@ -80,9 +80,9 @@ impl Source {
         self.pending.is_some()
     }
 
-    /// Whether it has records at or behind `t` on file.
-    pub fn reaches(&self, t: Timestamp) -> bool {
-        self.filed_until.is_some_and(|until| until >= t)
+    /// Highest event time filed, judged or held.
+    pub fn filed_until(&self) -> Option<Timestamp> {
+        self.filed_until
     }
 
     /// Takes the state that judging its records again gave.

@@ -119,14 +119,19 @@ fn stored_records(
     all(conn, &sql, (id, time, hash, rows(limit)), |r| stored(r))
 }
 
-/// All behind an instant, of the sources that are on file.
+/// All behind an instant, of the sources that have a record there.
 pub(super) fn known(
     conn: &Connection,
     sources: &[(SourceId, Timestamp)],
 ) -> Result<Vec<Concerned>> {
+    let mut reaches = conn.prepare_cached(
+        "SELECT s.id FROM sources s WHERE s.name = ?1
+             AND EXISTS (SELECT 1 FROM positions WHERE source = s.id AND time >= ?2)",
+    )?;
     let mut found = Vec::new();
     for (source, from) in sources {
-        let id = source_id(conn, source.as_str())?;
+        let key = (source.as_str(), from.millis());
+        let id = reaches.query_row(key, |r| r.get(0)).optional()?;
         found.extend(id.map(|source| all_behind(source, *from)));
     }
     Ok(found)

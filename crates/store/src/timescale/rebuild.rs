@@ -116,7 +116,7 @@ impl TimescaleStore {
     }
 }
 
-/// All behind an instant, of the sources that are on file.
+/// All behind an instant, of the sources that have a record there.
 pub(super) async fn known(
     work: &Work<'_>,
     sources: &[(SourceId, Timestamp)],
@@ -126,7 +126,9 @@ pub(super) async fn known(
     }
     let (names, from) = columns(sources);
     let sql = "SELECT s.id, n.\"from\" FROM unnest($1::text[], $2::int8[]) AS n(name, \"from\")
-               JOIN sources s ON s.name = n.name COLLATE \"C\"";
+               JOIN sources s ON s.name = n.name COLLATE \"C\"
+               WHERE EXISTS (SELECT FROM positions p
+                             WHERE p.source = s.id AND p.time >= n.\"from\")";
     let found = work.rows(sql, &[&names, &from]).await?;
     let concerned = found.iter().map(|r| Concerned {
         source: r.get(0),

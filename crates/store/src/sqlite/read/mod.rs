@@ -82,6 +82,16 @@ impl ReadStore for SqliteStore {
             .await
     }
 
+    async fn newest_records(
+        &self,
+        after: Option<&SourceId>,
+        limit: usize,
+    ) -> Result<Vec<(SourceId, Timestamp)>> {
+        let after = after.cloned();
+        self.read(move |c| fleet::newest_records(c, after.as_ref(), limit))
+            .await
+    }
+
     async fn positions(&self, page: &PositionPage) -> Result<Vec<FiledPosition>> {
         let page = page.clone();
         self.read(move |c| fleet::positions(c, &page)).await

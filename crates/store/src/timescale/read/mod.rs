@@ -119,6 +119,14 @@ impl ReadStore for TimescaleStore {
         fleet::sources(self, after, limit).await
     }
 
+    async fn newest_records(
+        &self,
+        after: Option<&SourceId>,
+        limit: usize,
+    ) -> Result<Vec<(SourceId, Timestamp)>> {
+        fleet::newest_records(self, after, limit).await
+    }
+
     async fn positions(&self, page: &PositionPage) -> Result<Vec<FiledPosition>> {
         fleet::positions(self, page).await
     }
