@@ -11,6 +11,7 @@ pub mod facts;
 mod filed;
 pub mod folder;
 mod parts;
+pub mod preview;
 mod pull;
 pub mod read;
 pub mod rebuild;
@@ -23,12 +24,13 @@ pub use admin::*;
 pub use batch::*;
 pub use facts::{FactStore, Filed};
 pub use folder::{DataFolder, FolderError};
+pub use preview::{Foreseen, Overlay, PreviewStore, SourcePreview};
 pub use read::{ConsoleStore, ReadStore};
-pub use rebuild::{Due, Mark, RebuildStore, Rebuilt, Replaced, StoredRecord};
+pub use rebuild::{Due, Mark, RebuildStore, Rebuilt, Replaced, StoredRecord, Stretch};
 pub use sqlite::{Options, SqliteStore, schema_of};
 pub use timescale::{TimescaleOptions, TimescaleStore, timescale_schema_of};
 
 /// Everything that the program asks of a store, whichever it is.
-pub trait Store: WorkerStore + ConsoleStore {}
+pub trait Store: WorkerStore + ConsoleStore + PreviewStore {}
 
-impl<T: WorkerStore + ConsoleStore> Store for T {}
+impl<T: WorkerStore + ConsoleStore + PreviewStore> Store for T {}

@@ -3,6 +3,7 @@
 mod leap;
 mod open_files;
 mod roles;
+mod workers;
 
 use crate::config::Config;
 use crate::store::{PARTITIONS, block_on};
@@ -13,6 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use waywarden_model::registry::UnknownPolicy;
 use waywarden_store::Role;
+pub use workers::{catch_up, options as worker_options};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

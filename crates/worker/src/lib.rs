@@ -2,6 +2,7 @@
 
 mod law;
 mod partition;
+mod preview;
 mod rebuild;
 mod source;
 mod stage;
@@ -9,6 +10,7 @@ mod subjects;
 
 pub use law::Law;
 pub use partition::{Clock, Filed, Late, Options, Partition, Work, WorkerError};
+pub use preview::Preview;
 pub use rebuild::{Again, RebuildError, judge_again};
 pub use stage::{Bounds, Stage};
 pub use subjects::Subjects;

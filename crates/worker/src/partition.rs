@@ -13,7 +13,7 @@ use waywarden_bus::{BusError, Log};
 use waywarden_model::registry::import::reach;
 use waywarden_model::{Message, Record, SourceId, Timestamp};
 use waywarden_rules::{Profiles, StateError};
-use waywarden_store::{Claim, Committed, Due, StoreError, SubjectJudge, WorkerStore};
+use waywarden_store::{Claim, Committed, Due, StoreError, Stretch, SubjectJudge, WorkerStore};
 
 /// Time is an argument here too: the program gives the clock.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -134,7 +134,8 @@ impl Default for Options {
 }
 
 impl Options {
-    fn bounds(&self) -> Bounds {
+    /// Which records are judged at all.
+    pub const fn bounds(&self) -> Bounds {
         Bounds {
             retention_ms: self.retention_ms,
             judged_within_ms: self.judged_within_ms,
@@ -291,7 +292,9 @@ impl Partition {
         if !outdated.is_empty() {
             let sources = outdated.len();
             tracing::info!(partition, sources, "states of another engine: judged again");
-            let all = outdated.into_iter().map(|s| (s, Timestamp::MIN));
+            let all = outdated
+                .into_iter()
+                .map(|s| Stretch::behind(s, Timestamp::MIN));
             store.mark_sources(all.collect(), saved_at).await?;
         }
         let mut this = Self {

@@ -5,6 +5,7 @@ mod commit;
 mod evidence;
 mod facts;
 mod positions;
+mod preview;
 mod prune;
 mod read;
 mod readers;
@@ -293,6 +294,10 @@ impl AdminStore for SqliteStore {
 
     async fn registry_head(&self) -> Result<u32> {
         self.read(registry::head).await
+    }
+
+    async fn is_worked(&self) -> Result<bool> {
+        Ok(false)
     }
 
     async fn take_outbox(&self, limit: usize) -> Result<Vec<Announcement>> {

@@ -12,6 +12,7 @@ mod evidence;
 mod facts;
 mod migrate;
 mod positions;
+mod preview;
 mod read;
 mod rebuild;
 mod registry;

@@ -1,6 +1,7 @@
 //! The roles of one process and the order in which they start and stop.
 
 use super::leap::Found;
+use super::workers::{self, Worker};
 use super::{Demo, PARTITIONS, auth_key};
 use crate::config::{Config, LogKind, Retention};
 use crate::fleet::{DAY_MS, fleet};
@@ -21,11 +22,9 @@ use waywarden_gateway::{
 };
 use waywarden_model::registry::{Registers, Registry, RegistryDirectory};
 use waywarden_model::{Message, Protocol, Record, SourceId, TimeZone, Timestamp};
-use waywarden_rules::Profiles;
 use waywarden_simulator::{Span, Told, device::Pace};
-use waywarden_store::{DataFolder, Older, Role, Store, WorkerStore};
+use waywarden_store::{DataFolder, Older, Role, Store};
 use waywarden_wire::Transport;
-use waywarden_worker::{Work, WorkerError};
 
 /// How often queued registry versions and the log's retention are looked at.
 const CARE_EVERY: Duration = Duration::from_secs(2);
@@ -43,7 +42,7 @@ pub struct Roles {
     log: Arc<dyn Log>,
     gateway: GatewayHandle,
     console: ConsoleHandle,
-    workers: Vec<JoinHandle<Result<(), WorkerError>>>,
+    workers: Vec<Worker>,
     care: JoinHandle<Result<()>>,
     link_lifetime: Duration,
     /// Cancelled first: no new data.
@@ -77,7 +76,12 @@ impl Roles {
             store: Arc::clone(&store),
             directory: Arc::clone(&directory),
         };
-        let workers = start_workers(&place, &config, &positions, &rest).await?;
+        let options = waywarden_worker::Options {
+            filed: Some(tell_live(positions.clone(), Arc::clone(&directory))),
+            ..workers::options(&config)
+        };
+        // What is wrong for good is said before a device is listened to.
+        let workers = workers::start(&log, &store, &options, &rest).await?;
         let free_space = free_space_of(folder.path());
         let with = Surroundings {
             log: Arc::clone(&log),
@@ -154,7 +158,7 @@ impl Roles {
                 _ = signals.interrupt.recv() => break ("SIGINT", None),
                 _ = signals.terminate.recv() => break ("SIGTERM", None),
                 _ = signals.link.recv() => super::show_link(&self),
-                failed = first_end(&mut self.workers) => {
+                failed = workers::first_end(&mut self.workers) => {
                     break ("a partition stopped", Some(failed));
                 }
             }
@@ -200,22 +204,8 @@ impl Signals {
     }
 }
 
-/// Waits for the first worker to end by itself, which none should.
-async fn first_end(workers: &mut Vec<JoinHandle<Result<(), WorkerError>>>) -> anyhow::Error {
-    loop {
-        if let Some(at) = workers.iter().position(JoinHandle::is_finished) {
-            return match workers.swap_remove(at).await {
-                Ok(Ok(())) => anyhow::anyhow!("a worker ended before it was told to"),
-                Ok(Err(error)) => error.into(),
-                Err(error) => error.into(),
-            };
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-}
-
 /// The log that the configuration names.
-async fn open_log(config: &Config, folder: &DataFolder) -> Result<Arc<dyn Log>> {
+pub async fn open_log(config: &Config, folder: &DataFolder) -> Result<Arc<dyn Log>> {
     Ok(match config.log_kind {
         LogKind::Embedded => {
             let path = folder.path().join("log");
@@ -255,42 +245,20 @@ struct Place {
     directory: Arc<RegistryDirectory>,
 }
 
-async fn start_workers(
-    place: &Place,
-    config: &Config,
-    positions: &broadcast::Sender<LivePosition>,
-    stop: &CancellationToken,
-) -> Result<Vec<JoinHandle<Result<(), WorkerError>>>> {
-    let mut workers = Vec::new();
-    let kept = i64::try_from(config.retention.positions.as_millis()).unwrap_or(i64::MAX);
-    for partition in 0..PARTITIONS {
-        let (positions, directory) = (positions.clone(), Arc::clone(&place.directory));
-        let options = waywarden_worker::Options {
-            retention_ms: Some(kept),
-            filed: Some(Arc::new(move |source, record| {
-                // Nobody watches: nobody is told.
-                if positions.receiver_count() > 0
-                    && let Some(position) = live(source, record, &directory)
-                {
-                    // The last watcher may have gone in between.
-                    let _ = positions.send(position);
-                }
-            })),
-            ..config.worker.clone()
-        };
-        let work = Work {
-            partition,
-            log: Arc::clone(&place.log),
-            store: Arc::clone(&place.store) as Arc<dyn WorkerStore>,
-            profiles: Arc::new(Profiles::vietnam()),
-            options,
-            clock: Arc::new(crate::clock::now),
-        };
-        // What is wrong for good is said before a device is listened to.
-        let claimed = work.claim().await?;
-        workers.push(tokio::spawn(work.keep_working(claimed, stop.clone())));
-    }
-    Ok(workers)
+/// Tells the live view what is filed, where somebody watches.
+fn tell_live(
+    positions: broadcast::Sender<LivePosition>,
+    directory: Arc<RegistryDirectory>,
+) -> waywarden_worker::Filed {
+    Arc::new(move |source, record| {
+        // Nobody watches: nobody is told.
+        if positions.receiver_count() > 0
+            && let Some(position) = live(source, record, &directory)
+        {
+            // The last watcher may have gone in between.
+            let _ = positions.send(position);
+        }
+    })
 }
 
 fn live(source: &SourceId, record: &Record, directory: &RegistryDirectory) -> Option<LivePosition> {
@@ -457,7 +425,7 @@ async fn prune(store: &dyn Store, kept: Retention, now: Timestamp, stop: &Cancel
 }
 
 /// Announces queued registry versions, each partition's in their order.
-async fn announce(store: &dyn Store, log: &dyn Log) -> Result<()> {
+pub async fn announce(store: &dyn Store, log: &dyn Log) -> Result<()> {
     loop {
         let queued = store.take_outbox(64).await?;
         if queued.is_empty() {

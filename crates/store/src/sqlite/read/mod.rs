@@ -4,7 +4,7 @@ mod changes;
 mod fleet;
 mod review;
 mod status;
-mod violations;
+pub(super) mod violations;
 
 use super::SqliteStore;
 use crate::batch::Result;
