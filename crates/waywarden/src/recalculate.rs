@@ -77,17 +77,17 @@ async fn judge(store: &Arc<dyn Store>, args: &Args, marked: usize) -> Result<()>
         Err(error) => return Err(error.into()),
     };
     if let Some(folder) = alone {
-        eprintln!("waywarden: {marked} sources are judged again");
+        eprintln!("waywarden: sources judged again: {marked}");
         crate::run::catch_up(&config, &folder, store).await?;
     } else {
-        eprintln!("waywarden: {marked} sources are marked; the running program judges them again");
+        eprintln!("waywarden: sources marked: {marked}; the running program judges them again");
         while args.wait && left(store.as_ref()).await? > 0 {
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
     let status = store.status().await?;
     let (marks, hours) = (status.marks, status.dirty_subjects);
-    eprintln!("waywarden: {marks} sources and the hours of {hours} drivers or vehicles are left");
+    eprintln!("waywarden: left to judge: sources {marks}, hours of drivers or vehicles {hours}");
     Ok(())
 }
 
@@ -189,11 +189,11 @@ async fn tell(store: &dyn Store, args: &Args, range: &PositionRange) -> Result<(
         some => format!("{} would be", some.join(", ")),
     };
     eprintln!(
-        "waywarden: {sources} sources and the hours of {hours} drivers or vehicles: {changes}; \
-         nothing was written"
+        "waywarden: sources {sources}, hours of drivers or vehicles {hours}: {changes}; nothing \
+         was written"
     );
     if waiting > 0 {
-        eprintln!("waywarden: {waiting} sources are marked besides; what they change is not in it");
+        eprintln!("waywarden: sources marked besides: {waiting}; what they change is not in it");
     }
     Ok(())
 }
