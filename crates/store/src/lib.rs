@@ -18,6 +18,7 @@ pub mod rebuild;
 mod rows;
 pub mod sqlite;
 mod stage;
+pub mod summary;
 pub mod timescale;
 
 pub use admin::*;
@@ -28,6 +29,7 @@ pub use preview::{Foreseen, Overlay, PreviewStore, SourcePreview};
 pub use read::{ConsoleStore, ReadStore};
 pub use rebuild::{Due, Mark, RebuildStore, Rebuilt, Replaced, StoredRecord, Stretch};
 pub use sqlite::{Options, SqliteStore, schema_of};
+pub use summary::{Summary, SummaryFilter, SummaryOf, ViolationSum};
 pub use timescale::{TimescaleOptions, TimescaleStore, timescale_schema_of};
 
 /// Everything that the program asks of a store, whichever it is.

@@ -36,3 +36,4 @@ mod proxy;
 mod read;
 mod server;
 mod sqlite;
+mod sums;
