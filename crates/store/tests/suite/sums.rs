@@ -125,7 +125,7 @@ async fn days_of_all_sources_of_a_vehicle_are_summed(f: Fixture) {
         max_speed: Some(Speed::from_kmh(100)),
         violations: vec![],
     };
-    assert_eq!(sums(&f, &month()).await, [expected.clone()]);
+    assert_eq!(sums(&f, &month()).await, std::slice::from_ref(&expected));
     let of = SummaryOf::Operator;
     let by_operator = sums(&f, &SummaryFilter { of, ..month() }).await;
     let expected = Summary {
