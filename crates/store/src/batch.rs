@@ -286,7 +286,9 @@ pub struct Judged {
 
 /// What the worker asks of the store.
 #[async_trait]
-pub trait WorkerStore: crate::rebuild::RebuildStore + fmt::Debug + 'static {
+pub trait WorkerStore:
+    crate::rebuild::RebuildStore + crate::aside::AsideStore + fmt::Debug + 'static
+{
     /// Raises the epoch of a partition and ends what its former owner may still be writing.
     async fn claim(&self, partition: u32, worker: &str) -> Result<Claim>;
 

@@ -4,6 +4,7 @@ pub mod admin;
 #[cfg(test)]
 #[path = "../tests/suite/any.rs"]
 mod any;
+pub mod aside;
 pub mod batch;
 mod episodes;
 mod evidence;
@@ -22,6 +23,7 @@ pub mod summary;
 pub mod timescale;
 
 pub use admin::*;
+pub use aside::{AsideStore, TakenIn};
 pub use batch::*;
 pub use facts::{FactStore, Filed};
 pub use folder::{DataFolder, FolderError};

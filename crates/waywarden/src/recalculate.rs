@@ -2,7 +2,7 @@
 //! a register changed; or is told what would change.
 
 use crate::exit::Ending;
-use crate::store::{Data, block_on};
+use crate::store::{Data, PARTITIONS, block_on};
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -37,6 +37,10 @@ pub struct Args {
     /// Only tell what would change, a line of JSON each; nothing is written.
     #[arg(long)]
     dry_run: bool,
+    /// Take in what was set aside because it was dated in the future when it came, where that time
+    /// has come, and judge it.
+    #[arg(long, conflicts_with = "dry_run")]
+    readmit: bool,
     /// Wait until a program that runs on the store has judged everything that is marked.
     #[arg(long, conflicts_with = "dry_run")]
     wait: bool,
@@ -58,13 +62,39 @@ pub fn run(args: &Args) -> Result<()> {
         if args.dry_run {
             return tell(store.as_ref(), args, &range).await;
         }
-        let stretches = stretches(store.as_ref(), &range).await?;
-        for some in stretches.chunks(PAGE) {
-            let now = crate::clock::now();
-            store.mark_sources(some.to_vec(), now).await?;
-        }
-        judge(&store, args, stretches.len()).await
+        let marked = if args.readmit {
+            readmit(store.as_ref(), &range).await?
+        } else {
+            let stretches = stretches(store.as_ref(), &range).await?;
+            for some in stretches.chunks(PAGE) {
+                let now = crate::clock::now();
+                store.mark_sources(some.to_vec(), now).await?;
+            }
+            stretches.len()
+        };
+        judge(&store, args, marked).await
     })
+}
+
+/// Asks for what was set aside as future in the range; gives how many sources it is of.
+async fn readmit(store: &dyn Store, range: &PositionRange) -> Result<usize> {
+    let (registry, now) = (head(store).await?, crate::clock::now());
+    let upto = range.to.plus_millis(-1).min(now);
+    let aside = store.set_aside(range.from, upto).await?;
+    let theirs = aside.into_iter().filter(|s| serves(&registry, s, range));
+    let stretches: Vec<Stretch> = theirs
+        .map(|source| Stretch {
+            source,
+            from: range.from,
+            upto,
+        })
+        .collect();
+    let mut records = 0;
+    for some in stretches.chunks(PAGE) {
+        records += store.readmit(some.to_vec(), PARTITIONS, now).await?;
+    }
+    eprintln!("waywarden: records taken in: {records}");
+    Ok(stretches.len())
 }
 
 /// Judges what is marked, or leaves it to the program that runs.

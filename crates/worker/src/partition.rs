@@ -434,6 +434,7 @@ impl Partition {
         let begun = Instant::now();
         let (law, bounds) = (self.stage.law().clone(), self.options.bounds());
         let source = mark.source.clone();
+        self.take_in(&source).await?;
         let mut again = judge_again(self.store.as_ref(), &law, bounds, mark, now).await?;
         let held = self.stage.source_mut(&source);
         again.rebuilt.state = again.state.as_ref().map(|state| held.saved_with(state));
@@ -445,6 +446,14 @@ impl Partition {
         tracing::debug!(partition, ?replaced, ?took, "late data judged");
         self.rebuild_at = Instant::now() + took.mul_f64(1.0 / share - 1.0);
         Ok(true)
+    }
+
+    /// Files what was set aside of the source and is asked for; its mark is judged next.
+    async fn take_in(&mut self, source: &SourceId) -> Result<(), WorkerError> {
+        while let Some(newest) = self.store.take_in(&self.claim, source).await?.newest {
+            self.stage.source_mut(source).filed_beside(newest);
+        }
+        Ok(())
     }
 
     /// Sends the batch to the store; the next one is stepped while it commits.

@@ -20,13 +20,15 @@ use waywarden_rules::evaluate::input;
 use waywarden_simulator::{Habit, Road, Span, Vehicle, imei};
 use waywarden_store::read::ChangeKind;
 use waywarden_store::{
-    AdminStore, Due, FactStore, Foreseen, ReadStore, RebuildStore, RegisterChange, SqliteStore,
-    Stretch, WorkerStore,
+    AdminStore, AsideStore, Due, FactStore, Foreseen, ReadStore, RebuildStore, RegisterChange,
+    SqliteStore, Stretch, WorkerStore,
 };
 use waywarden_worker::{Bounds, Late, Law, Options, Partition, Preview};
 
 const PARTITIONS: u32 = 2;
 const FROM: &str = "2026-03-10T00:00:00+07:00";
+/// Number of the vehicle whose habit are long days.
+const LONG_DAY: u32 = 3;
 const NOW_S: i64 = 1_773_300_000;
 
 fn fleet() -> BTreeMap<SourceId, Vec<Record>> {
@@ -36,9 +38,9 @@ fn fleet() -> BTreeMap<SourceId, Vec<Record>> {
         until: from.plus_millis(86_400_000),
         every_ms: 10_000,
     };
-    let numbers = (0..8).filter(|n| Habit::of(*n) != Habit::Shadowed);
+    // None of them sends late of itself; the last drives longest.
     let vehicle = |n| Vehicle::new(5, n, Road::coast(), span).collect();
-    numbers
+    (0..=LONG_DAY)
         .map(|n| (SourceId::new(imei(n)), vehicle(n)))
         .collect()
 }
@@ -305,4 +307,88 @@ async fn judging_again_by_the_same_law_changes_nothing() {
     place.work(AT_ONCE).await;
     assert_eq!(place.standing().await, before);
     assert_eq!(place.store.last_change().await.unwrap(), changes);
+}
+
+/// The clock of one device was ahead for its gateway, so everything of it was set aside.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_set_aside_as_future_is_judged_like_the_rest_once_it_is_asked_for() {
+    let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let [usual, early] = dirs.each_ref().map(|dir| Place::open(dir.path()));
+    let fleet = fleet();
+    assert_eq!(Habit::of(LONG_DAY), Habit::LongDay);
+    let (source, records) = fleet.get_key_value(imei(LONG_DAY).as_str()).unwrap();
+    let half = records.len() / 2;
+    let frame = |records: &[Record], received: Timestamp| {
+        Message::Frame(Frame {
+            source: source.clone(),
+            protocol: Protocol::Teltonika,
+            received,
+            held: false,
+            records: records.to_vec(),
+            raw: vec![7; 40],
+        })
+    };
+    let (first, last) = (
+        records[0].time,
+        records.last().unwrap().time.plus_millis(700),
+    );
+    let partition = partition_of(source, PARTITIONS);
+    usual.append(partition, frame(records, last)).await;
+    usual.work(AT_ONCE).await;
+    // The first half came in time, the second half before its time.
+    early.append(partition, frame(&records[..half], last)).await;
+    early
+        .append(partition, frame(&records[half..], first))
+        .await;
+    early.work(AT_ONCE).await;
+    let counters = early.store.counters(partition).await.unwrap();
+    assert_eq!(counters.aside as usize, records.len() - half);
+    assert!(early.standing().await != usual.standing().await);
+
+    let aside = early.store.set_aside(first, last).await.unwrap();
+    assert_eq!(aside, std::slice::from_ref(source));
+    let stretch = Stretch {
+        source: source.clone(),
+        from: first,
+        upto: last,
+    };
+    let now = Timestamp::from_secs(NOW_S);
+    let asked = early
+        .store
+        .readmit(vec![stretch], PARTITIONS, now)
+        .await
+        .unwrap();
+    assert_eq!(asked as usize, records.len() - half);
+    early.work(AT_ONCE).await;
+    assert_eq!(early.standing().await, usual.standing().await);
+    for place in [&usual, &early] {
+        let c = place.store.counters(partition).await.unwrap();
+        assert_eq!((c.filed as usize, c.aside), (records.len(), 0));
+        assert_eq!(c.read, c.filed + c.repeated + c.aside + c.refused);
+    }
+    let facts = |place: &Place| {
+        let store = Arc::clone(&place.store);
+        async move {
+            (
+                store.periods_after(None, 10_000).await.unwrap(),
+                store.day_rows_after(None, 100).await.unwrap(),
+                store.driver_days_after(None, 100).await.unwrap(),
+            )
+        }
+    };
+    assert_eq!(facts(&early).await, facts(&usual).await);
+
+    // A record between the halves that comes later still is late to the worker too.
+    let between = records[half].time.plus_millis(1000);
+    let mut late = records[half].clone();
+    late.time = between;
+    for place in [&usual, &early] {
+        let message = frame(std::slice::from_ref(&late), last);
+        place.append(partition, message).await;
+        place.work(AT_ONCE).await;
+        let c = place.store.counters(partition).await.unwrap();
+        assert_eq!(c.filed as usize, records.len() + 1);
+    }
+    assert_eq!(early.standing().await, usual.standing().await);
+    assert_eq!(facts(&early).await, facts(&usual).await);
 }

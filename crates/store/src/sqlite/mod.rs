@@ -1,5 +1,6 @@
 //! The store in one SQLite file: one writer thread, a few read-only connections.
 
+mod aside;
 mod backup;
 mod commit;
 mod evidence;

@@ -26,6 +26,7 @@ macro_rules! both {
 }
 
 mod any;
+mod aside;
 mod contract;
 mod exact;
 mod filing;
