@@ -8,7 +8,14 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Command, Output};
-use support::{PROGRAM, Running, addresses, settled, simulate_until, token, violations};
+use support::{
+    PROGRAM, Running, acknowledged, addresses, settled, simulate_until, token, violations,
+};
+use waywarden_model::hash::{content_hash, partition_of};
+use waywarden_model::{Record, SourceId};
+use waywarden_store::{
+    AsideReason, AsideRecord, Batch, Options, RebuildStore, SqliteStore, WorkerStore,
+};
 
 const DAY: [&str; 4] = ["--from", "2026-03-10", "--to", "2026-03-11"];
 
@@ -127,4 +134,71 @@ fn what_is_told_is_what_changes_with_and_without_a_running_program() {
         assert_eq!(done.status.code(), Some(code), "{said}");
         assert!(said.contains(says), "{said}");
     }
+}
+
+/// Sets records aside as a worker would have done whose gateway's clock was behind: copies of some
+/// that are on file, a millisecond later.
+async fn set_aside(data: &Path, source: &SourceId) -> usize {
+    let store = SqliteStore::open(&data.join("store.db"), Options::default()).unwrap();
+    let claim = store.claim(partition_of(source, 4), "test").await.unwrap();
+    let stored = store.stored_records(source, None, 5).await.unwrap();
+    let aside: Vec<AsideRecord> = stored
+        .iter()
+        .map(|stored| {
+            let time = stored.record.time.plus_millis(1);
+            let record = Record {
+                time,
+                ..stored.record.clone()
+            };
+            AsideRecord {
+                source: source.clone(),
+                hash: content_hash(&record),
+                record,
+                received: time.plus_millis(-3_600_000),
+                reason: AsideReason::Future,
+            }
+        })
+        .collect();
+    let count = aside.len();
+    let batch = Batch {
+        aside,
+        records_read: count as u64,
+        registry: claim.registry,
+        log: claim.log.clone().unwrap(),
+        ..Batch::default()
+    };
+    let at = claim.position;
+    store.commit(&claim, at, at, batch).await.unwrap();
+    count
+}
+
+#[test]
+fn what_was_set_aside_as_future_is_taken_in_when_its_time_has_come() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, ledger) = (dir.path().join("data"), dir.path().join("ledger.jsonl"));
+    let running = Running::start(&data);
+    let asker = token(&data);
+    let until = "2026-03-10T06:00:00+07:00";
+    simulate_until(&addresses(&running), &ledger, 1, until).finish();
+    let (filed, ..) = settled(&running, &asker);
+    running.stop();
+    let source = acknowledged(&ledger).first().unwrap().0.as_str().into();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let count = runtime.block_on(set_aside(&data, &source));
+    assert_eq!(count, 5);
+
+    let running = Running::start(&data);
+    let aside = |running: &Running| settled(running, &asker).2;
+    assert_eq!(aside(&running), 5);
+    let (_, said) = recalculate(&data, &["--readmit", "--wait"]);
+    assert!(said.contains("records taken in: 5"), "{said}");
+    assert!(
+        said.contains("sources marked: 1; the running program"),
+        "{said}"
+    );
+    assert_eq!(aside(&running), 0);
+    assert_eq!(settled(&running, &asker).0, filed + 5);
+    running.stop();
+    let (_, said) = recalculate(&data, &["--readmit"]);
+    assert!(said.contains("records taken in: 0"), "{said}");
 }
