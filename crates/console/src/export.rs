@@ -101,7 +101,7 @@ pub async fn positions(
 }
 
 /// Whether any record of the source can belong to the vehicle asked for.
-fn serves(registry: &Registry, source: &SourceId, range: &PositionRange) -> bool {
+pub fn serves(registry: &Registry, source: &SourceId, range: &PositionRange) -> bool {
     let Some(wanted) = &range.vehicle else {
         return true;
     };

@@ -7,6 +7,7 @@ use crate::live::{self, LivePosition};
 use crate::routes;
 use crate::sessions::Sessions;
 use crate::state::{App, Clock, StatusSource};
+use crate::view::summary::BadgeThreshold;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderName, HeaderValue};
@@ -36,6 +37,8 @@ pub struct Parts {
     pub positions: broadcast::Sender<LivePosition>,
     pub metrics: prometheus::Registry,
     pub clock: Clock,
+    /// By the dates of the law.
+    pub badge: Vec<BadgeThreshold>,
     /// Cancelled by the binary to stop the console.
     pub shutdown: CancellationToken,
 }
@@ -174,6 +177,7 @@ fn build(config: ConsoleConfig, parts: Parts) -> App {
         status: parts.status,
         metrics: parts.metrics,
         clock: parts.clock,
+        badge: parts.badge,
         positions: parts.positions,
         changes: broadcast::channel(live::QUEUE).0,
         fleet: Fleet::default(),

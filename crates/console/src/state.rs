@@ -5,6 +5,7 @@ use crate::error::ApiError;
 use crate::fleet::Fleet;
 use crate::live::{LiveChange, LivePosition};
 use crate::sessions::Sessions;
+use crate::view::summary::BadgeThreshold;
 use serde::Serialize;
 use std::sync::Arc;
 use tokio::sync::{Mutex, Semaphore, broadcast};
@@ -47,6 +48,7 @@ pub(crate) struct App {
     pub status: Arc<dyn StatusSource>,
     pub metrics: prometheus::Registry,
     pub clock: Clock,
+    pub badge: Vec<BadgeThreshold>,
     pub sessions: Sessions,
     pub positions: broadcast::Sender<LivePosition>,
     pub changes: broadcast::Sender<Arc<LiveChange>>,

@@ -17,7 +17,7 @@ mod step;
 pub mod subject;
 mod transmission_gap;
 
-pub use profile::{Profile, ProfileError, Profiles};
+pub use profile::{Badge, Profile, ProfileError, Profiles};
 pub use state::{Outputs, SourceState, StateError};
 pub use step::{Admit, Context, admit, end_day, finish, flush, step};
 

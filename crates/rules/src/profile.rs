@@ -97,6 +97,16 @@ pub struct RouteDeviation {
     pub min_m: i64,
 }
 
+/// NĐ 158/2024 art. 23.10c: from how many speed violations per 1000 km in a calendar month on a
+/// vehicle's badge is revoked. Nothing is judged by it: it is a figure of the summaries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Badge {
+    pub per_1000_km: u32,
+    /// km/h; an excess up to it, and of exactly it, is not counted.
+    pub excess_over_kmh: i32,
+}
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -111,6 +121,7 @@ struct File {
     driving: Driving,
     transmission: Transmission,
     route: RouteDeviation,
+    badge: Option<Badge>,
 }
 
 /// One profile: the rules' numbers and the dates between which they are the law.
@@ -124,6 +135,8 @@ pub struct Profile {
     pub driving: Driving,
     pub transmission: Transmission,
     pub route: RouteDeviation,
+    /// None where the law knows no such threshold, or it was not checked.
+    pub badge: Option<Badge>,
     /// km/h by class and setting, in the order of [`RoadSetting::ALL`].
     limits: Vec<(Class, [Speed; 4])>,
 }
@@ -154,6 +167,7 @@ impl Profile {
             driving: file.driving,
             transmission: file.transmission,
             route: file.route,
+            badge: file.badge,
             limits: file
                 .limits
                 .into_iter()
@@ -208,6 +222,9 @@ impl File {
         positive("driving.break_s", self.driving.break_s)?;
         positive("driving.short_break_s", self.driving.short_break_s)?;
         positive("transmission.gap_s", self.transmission.gap_s)?;
+        if let Some(badge) = self.badge {
+            positive("badge.per_1000_km", badge.per_1000_km.into())?;
+        }
         let mean = self.overspeed.mean_up_to_s;
         let fits = (0..=self.overspeed.gap_s).contains(&mean);
         self.must(

@@ -119,6 +119,10 @@ pub trait AdminStore: Send + Sync + std::fmt::Debug + 'static {
     /// Newest registry version; 0 (empty registers) before the first import.
     async fn registry_head(&self) -> Result<u32>;
 
+    /// Whether some process owns a partition right now and is connected. What is kept in a file
+    /// belongs to whoever holds its folder, which tells it: there the answer is no.
+    async fn is_worked(&self) -> Result<bool>;
+
     /// Announcements to publish, by version; those not acknowledged are given again.
     async fn take_outbox(&self, limit: usize) -> Result<Vec<Announcement>>;
 

@@ -299,7 +299,9 @@ pub struct Judged {
 
 /// What the worker asks of the store.
 #[async_trait]
-pub trait WorkerStore: crate::rebuild::RebuildStore + fmt::Debug + 'static {
+pub trait WorkerStore:
+    crate::rebuild::RebuildStore + crate::aside::AsideStore + fmt::Debug + 'static
+{
     /// Raises the epoch of a partition and ends what its former owner may still be writing.
     async fn claim(&self, partition: u32, worker: &str) -> Result<Claim>;
 
@@ -327,9 +329,6 @@ pub trait WorkerStore: crate::rebuild::RebuildStore + fmt::Debug + 'static {
     ) -> Result<usize>;
 
     async fn counters(&self, partition: u32) -> Result<Counters>;
-
-    /// Every source with the time of its newest record among the positions.
-    async fn newest(&self) -> Result<Vec<(SourceId, Timestamp)>>;
 
     /// Content of a registry version.
     async fn registers(&self, version: u32) -> Result<Registers>;

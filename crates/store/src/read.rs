@@ -1,6 +1,7 @@
 //! The console's side of the store: what people and agencies read, and the decisions they make.
 
 use crate::batch::{Counters, Position, Result};
+use crate::summary::{Summary, SummaryFilter};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -277,6 +278,13 @@ pub trait ReadStore: Send + Sync + fmt::Debug + 'static {
         after: Option<(LocalDay, DriverId)>,
         limit: usize,
     ) -> Result<Vec<DriverDay>>;
+    /// Sums over days, in the order of keys; behind `after`.
+    async fn summaries(
+        &self,
+        filter: &SummaryFilter,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Summary>>;
     /// Driving periods of the given vehicle that touch [`from`, `to`], at most `limit`.
     async fn vehicle_periods(
         &self,

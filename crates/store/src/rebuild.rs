@@ -2,7 +2,9 @@
 //! what it judged again.
 
 use crate::batch::{Claim, DayState, Result, SavedState};
+use crate::episodes::{Standing, counts_driving, successor};
 use async_trait::async_trait;
+use std::collections::BTreeSet;
 use waywarden_model::{
     DayRow, LocalDay, Period, Record, SourceId, Timestamp, Verdict, Violation, ViolationId,
 };
@@ -22,6 +24,25 @@ pub struct Mark {
     pub created: Timestamp,
     /// When the newest was.
     pub updated: Timestamp,
+}
+
+/// A source's records between two instants, both included, that are to be judged again on purpose.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stretch {
+    pub source: SourceId,
+    pub from: Timestamp,
+    pub upto: Timestamp,
+}
+
+impl Stretch {
+    /// Everything from an instant on.
+    pub const fn behind(source: SourceId, from: Timestamp) -> Self {
+        Self {
+            source,
+            from,
+            upto: Timestamp::MAX,
+        }
+    }
 }
 
 /// Which marks are due: those that have been quiet for a while, and those that have waited long.
@@ -47,7 +68,7 @@ pub struct Rebuilt {
     /// As it was read; it is cleared where it still stands like that.
     pub mark: Mark,
     /// The instant behind which everything was judged again; what ends later is replaced. None:
-    /// it has no record on file.
+    /// it has no record on file, and what is filed of it stands.
     pub behind: Option<Timestamp>,
     /// Where the rebuilt state came to equal the one saved before it: day, and the last record
     /// before it. What ends later, is open or goes on there stands. None: judged to the last record on file.
@@ -66,6 +87,28 @@ pub struct Rebuilt {
     /// the state it has stands.
     pub state: Option<SavedState>,
     pub now: Timestamp,
+}
+
+impl Rebuilt {
+    /// Of the source's violations on file in what was judged again, those that are stated no
+    /// longer, each with what takes its place. Driving hours of a source without a driver have the
+    /// same subject; their stage withdraws them.
+    pub(crate) fn fallen(&self, on_file: &[Standing]) -> Vec<(ViolationId, Option<ViolationId>)> {
+        let stated: Vec<&Violation> = self.violations.iter().collect();
+        let ids = stated.iter().map(|v| v.id());
+        let ids: BTreeSet<ViolationId> = ids.chain(self.going_on.1.iter().copied()).collect();
+        on_file
+            .iter()
+            .filter(|old| !counts_driving(old.kind) && !ids.contains(&old.file.id))
+            .map(|old| (old.file.id, successor(old, &stated)))
+            .collect()
+    }
+
+    /// Starts of the periods that stand behind it.
+    pub(crate) fn period_starts(&self) -> BTreeSet<Timestamp> {
+        let stated = self.periods.iter().map(|p| p.start);
+        stated.chain(self.going_on.0).collect()
+    }
 }
 
 /// What a rebuild changed.
@@ -109,15 +152,19 @@ pub trait RebuildStore: Send + Sync {
         limit: usize,
     ) -> Result<Vec<StoredRecord>>;
 
+    /// Sources behind `after` that have records on file, with the event time of the newest.
+    async fn newest_records(
+        &self,
+        after: Option<&SourceId>,
+        limit: usize,
+    ) -> Result<Vec<(SourceId, Timestamp)>>;
+
     /// One transaction under the partition's epoch: the difference to what is on file, the states,
     /// the mark cleared.
     async fn replace(&self, claim: &Claim, rebuilt: Rebuilt) -> Result<Replaced>;
 
-    /// Marks sources from an instant on, on purpose; gives how many there are. A source that
+    /// Marks sources on purpose, and the subjects of their driving, whose hours may be judged by
+    /// another law though the driving is the same; gives how many sources there are. A source that
     /// nobody has heard of is left out.
-    async fn mark_sources(
-        &self,
-        sources: Vec<(SourceId, Timestamp)>,
-        now: Timestamp,
-    ) -> Result<usize>;
+    async fn mark_sources(&self, stretches: Vec<Stretch>, now: Timestamp) -> Result<usize>;
 }

@@ -196,7 +196,11 @@ pub(crate) fn record(c: &mut impl Columns, time: Timestamp) -> Result<Record> {
 }
 
 pub(crate) fn verdict(c: &mut impl Columns) -> Result<Verdict> {
-    Verdict::from_code(c.number()?).ok_or_else(|| corrupt("verdict"))
+    verdict_of(c.number()?)
+}
+
+pub(crate) fn verdict_of(code: u8) -> Result<Verdict> {
+    Verdict::from_code(code).ok_or_else(|| corrupt("verdict"))
 }
 
 pub(crate) fn put_violation<C: Cells>(c: &mut C, v: &Violation) -> Result<()>

@@ -2,8 +2,11 @@
 //! of its judgement is filed.
 
 use crate::batch::{Claim, Judged, Result, StoreError};
-use crate::episodes::counts_driving;
-use waywarden_model::{DriverDay, DriverId, LocalDay, Subject, TimeZone, Timestamp, Violation};
+use crate::episodes::{Standing, counts_driving, successor};
+use std::collections::BTreeSet;
+use waywarden_model::{
+    DriverDay, DriverId, LocalDay, Subject, TimeZone, Timestamp, Violation, ViolationId,
+};
 
 /// Times that a judge may ask for an earlier window before it is given everything.
 const WIDENED: usize = 32;
@@ -61,6 +64,20 @@ pub(crate) fn settled<'a>(subject: &Subject, judged: &'a Judged) -> Result<Vec<&
         ))),
         None => Ok(stated),
     }
+}
+
+/// Of the subject's violations on file from there on, those that are stated no longer, each with
+/// what takes its place.
+pub(crate) fn fallen(
+    stated: &[&Violation],
+    on_file: &[Standing],
+) -> Vec<(ViolationId, Option<ViolationId>)> {
+    let ids: BTreeSet<ViolationId> = stated.iter().map(|v| v.id()).collect();
+    on_file
+        .iter()
+        .filter(|old| counts_driving(old.kind) && !ids.contains(&old.file.id))
+        .map(|old| (old.file.id, successor(old, stated)))
+        .collect()
 }
 
 /// A driver's days from the first settled one on, and that day.

@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use std::io::{BufWriter, stdout};
 use waywarden_console::export::{self, PositionRange};
 use waywarden_console::view::Format;
+use waywarden_model::TimeZone;
 use waywarden_model::registry::{Registers, Registry};
-use waywarden_model::{LocalDay, TimeZone, Timestamp};
 use waywarden_store::read::ViolationFilter;
 use waywarden_store::{ReadOfData, Store};
 
@@ -74,8 +74,8 @@ impl From<Written> for Format {
 pub fn run(args: &Args) -> Result<()> {
     let zone = TimeZone::vietnam();
     let range = PositionRange {
-        from: instant("--from", &args.from, &zone)?,
-        to: instant("--to", &args.to, &zone)?,
+        from: crate::zone::instant("--from", &args.from, &zone)?,
+        to: crate::zone::instant("--to", &args.to, &zone)?,
         vehicle: args.vehicle.clone(),
     };
     if range.from >= range.to {
@@ -137,37 +137,5 @@ fn read(args: &Args, range: &PositionRange) -> ReadOfData {
         what: "export".to_owned(),
         object: object.chars().take(500).collect(),
         purpose: args.purpose.chars().take(200).collect(),
-    }
-}
-
-/// An instant with its offset, or the beginning of a day in `zone`.
-fn instant(flag: &str, text: &str, zone: &TimeZone) -> Result<Timestamp> {
-    let day = || LocalDay::parse(text).map(|day| zone.start_of(day));
-    let found = Timestamp::parse_rfc3339(text).or_else(|_| day());
-    found.map_err(|_| {
-        let why = format!(
-            "{flag} `{text}` is neither a time with its offset (2026-03-10T08:00:00+07:00) nor a \
-             day (2026-03-10)"
-        );
-        Ending::Usage(why).into()
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn days_begin_in_the_zone() {
-        let zone = TimeZone::vietnam();
-        let read = |text| instant("--from", text, &zone).map(|t| t.to_string());
-        assert_eq!(read("2026-03-10").unwrap(), "2026-03-09T17:00:00Z");
-        assert_eq!(
-            read("2026-03-10T08:00:00+07:00").unwrap(),
-            "2026-03-10T01:00:00Z"
-        );
-        for wrong in ["", "2026-03-10T08:00:00", "2026-02-30", "10/3/2026"] {
-            assert!(read(wrong).is_err(), "{wrong}");
-        }
     }
 }

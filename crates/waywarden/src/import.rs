@@ -3,9 +3,15 @@
 use crate::store::{Data, block_on};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
-use waywarden_model::TimeZone;
+use waywarden_model::registry::import::Reach;
 use waywarden_model::registry::{ImportFile, ImportSet, Registers};
+use waywarden_model::{SourceId, TimeZone, Timestamp};
 use waywarden_store::{RegisterChange, Store};
+
+/// Sources read at once.
+const PAGE: usize = 1000;
+/// Sources that are judged again are named up to this many.
+const NAMED: usize = 5;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -71,7 +77,6 @@ pub async fn import(
         .iter()
         .map(|w| format!("warning: {w}"))
         .collect();
-    let reach = set.reach.earliest();
     for c in &set.changes {
         let (added, changed, removed) = (c.added, c.changed, c.removed);
         said.push(format!(
@@ -88,13 +93,59 @@ pub async fn import(
         partitions,
     };
     let version = store.save_registers(change).await?;
-    said.push(match reach {
-        _ if version == head => format!("registry version {version} says the same already"),
+    if version == head {
+        said.push(format!("registry version {version} says the same already"));
+        return Ok(said);
+    }
+    said.push(match set.reach.earliest() {
         Some(t) if t.millis() < 0 => format!("registry version {version}; it holds for all times"),
         Some(t) => format!("registry version {version}; it reaches back to {t}"),
         None => format!("registry version {version}"),
     });
+    said.extend(name(&judged_again(store, &set.reach).await?));
     Ok(said)
+}
+
+/// Sources that the workers mark when they come to the version, and from when on; their records
+/// that are filed until then may add others.
+async fn judged_again(store: &dyn Store, reach: &Reach) -> Result<Vec<(SourceId, Timestamp)>> {
+    let (mut found, mut after) = (Vec::new(), None);
+    if reach.earliest().is_none() {
+        return Ok(found);
+    }
+    loop {
+        let page = store.newest_records(after.as_ref(), PAGE).await?;
+        for (source, newest) in &page {
+            let from = reach.judged_again(source, Some(*newest));
+            found.extend(from.map(|from| (source.clone(), from)));
+        }
+        match page.into_iter().next_back() {
+            Some((last, _)) => after = Some(last),
+            None => return Ok(found),
+        }
+    }
+}
+
+/// How many there are, and the first of them by name.
+fn name(again: &[(SourceId, Timestamp)]) -> Option<String> {
+    let first = again.iter().take(NAMED).map(|(source, from)| {
+        if from.millis() < 0 {
+            format!("{source} from its first record on")
+        } else {
+            format!("{source} from {from} on")
+        }
+    });
+    let mut named: Vec<String> = first.collect();
+    if again.len() > NAMED {
+        named.push(format!("and {} more", again.len() - NAMED));
+    }
+    let many = if again.len() == 1 {
+        "1 source is"
+    } else {
+        &format!("{} sources are", again.len())
+    };
+    let said = format!("{many} judged again: {}", named.join(", "));
+    (!again.is_empty()).then_some(said)
 }
 
 fn read(files: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>> {

@@ -11,6 +11,7 @@ mod fleet;
 mod import;
 mod profiles;
 mod reads;
+mod recalculate;
 mod roles;
 mod run;
 mod store;
@@ -51,6 +52,8 @@ enum Command {
     CheckConfig(check_config::Args),
     /// Write positions or violations on file to standard output.
     Export(export::Args),
+    /// Judge a span of time again, or tell what that would change.
+    Recalculate(recalculate::Args),
     /// Show who read personal data, when and for what.
     Reads(reads::Args),
     /// Drive a simulated fleet against a gateway.
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Command::Migrate(args) => store::migrate(&args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Recalculate(args) => recalculate::run(&args),
         Command::Reads(args) => reads::run(&args),
         Command::Simulate(args) => fleet::simulate(args),
         Command::Replay(args) => fleet::replay(&args),

@@ -1,7 +1,9 @@
-//! Time zones by name, from the database that the program bundles, as tables for the engine.
+//! Time zones by name, from the database that the program bundles, as tables for the engine; and
+//! instants as commands take them.
 
+use crate::exit::Ending;
 use anyhow::{Context, Result};
-use waywarden_model::{TimeZone, Timestamp};
+use waywarden_model::{LocalDay, TimeZone, Timestamp};
 
 /// The zone with all its changes between 1970 and 2100.
 ///
@@ -24,6 +26,22 @@ pub fn by_name(name: &str) -> Result<TimeZone> {
     Ok(TimeZone::with_transitions(name, before, changes))
 }
 
+/// An instant with its offset, or the beginning of a day in `zone`.
+///
+/// # Errors
+/// [`Ending::Usage`] that names the flag.
+pub fn instant(flag: &str, text: &str, zone: &TimeZone) -> Result<Timestamp> {
+    let day = || LocalDay::parse(text).map(|day| zone.start_of(day));
+    let found = Timestamp::parse_rfc3339(text).or_else(|_| day());
+    found.map_err(|_| {
+        let why = format!(
+            "{flag} `{text}` is neither a time with its offset (2026-03-10T08:00:00+07:00) nor a \
+             day (2026-03-10)"
+        );
+        Ending::Usage(why).into()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,5 +57,19 @@ mod tests {
         assert_eq!(at("Europe/Paris", "2026-03-29T00:59:59Z"), 3600);
         assert_eq!(at("Europe/Paris", "2026-03-29T01:00:00Z"), 7200);
         assert!(by_name("Asia/Nowhere").is_err());
+    }
+
+    #[test]
+    fn days_begin_in_the_zone() {
+        let zone = TimeZone::vietnam();
+        let read = |text| instant("--from", text, &zone).map(|t| t.to_string());
+        assert_eq!(read("2026-03-10").unwrap(), "2026-03-09T17:00:00Z");
+        assert_eq!(
+            read("2026-03-10T08:00:00+07:00").unwrap(),
+            "2026-03-10T01:00:00Z"
+        );
+        for wrong in ["", "2026-03-10T08:00:00", "2026-02-30", "10/3/2026"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 mod crew;
 mod law;
 mod partition;
+mod preview;
 mod rebuild;
 mod source;
 mod stage;
@@ -11,6 +12,7 @@ mod subjects;
 pub use crew::{Crew, CrewState, CrewView, MakeWork};
 pub use law::Law;
 pub use partition::{Clock, Filed, Late, Options, Partition, Work, WorkerError};
+pub use preview::Preview;
 pub use rebuild::{Again, RebuildError, judge_again};
 pub use stage::{Bounds, Stage};
 pub use subjects::Subjects;

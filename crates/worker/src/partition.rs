@@ -14,7 +14,7 @@ use waywarden_model::hash::{bytes_hash, partition_of};
 use waywarden_model::registry::import::reach;
 use waywarden_model::{Message, Record, SourceId, Timestamp};
 use waywarden_rules::{Profiles, StateError};
-use waywarden_store::{Claim, Committed, Due, Gap, StoreError, SubjectJudge, WorkerStore};
+use waywarden_store::{Claim, Committed, Due, Gap, StoreError, Stretch, SubjectJudge, WorkerStore};
 
 /// Time is an argument here too: the program gives the clock.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -175,7 +175,8 @@ impl Default for Options {
 }
 
 impl Options {
-    fn bounds(&self) -> Bounds {
+    /// Which records are judged at all.
+    pub const fn bounds(&self) -> Bounds {
         Bounds {
             retention_ms: self.retention_ms,
             judged_within_ms: self.judged_within_ms,
@@ -183,6 +184,8 @@ impl Options {
     }
 }
 
+/// Sources read at once.
+const PAGE: usize = 1000;
 /// How often is looked whether a source is to be judged again.
 const LOOK_FOR_MARKS: Duration = Duration::from_secs(1);
 
@@ -401,7 +404,9 @@ impl Partition {
         if !outdated.is_empty() {
             let sources = outdated.len();
             tracing::info!(partition, sources, "states of another engine: judged again");
-            let all = outdated.into_iter().map(|s| (s, Timestamp::MIN));
+            let all = outdated
+                .into_iter()
+                .map(|s| Stretch::behind(s, Timestamp::MIN));
             store.mark_sources(all.collect(), saved_at).await?;
         }
         let mut this = Self {
@@ -440,8 +445,15 @@ impl Partition {
         let partition = self.claim.partition;
         let (begin, _) = self.log.range(partition).await?;
         let partitions = self.log.partitions();
-        let mut newest = self.store.newest().await?;
-        newest.retain(|(source, _)| partition_of(source, partitions) == partition);
+        let mut newest: Vec<(SourceId, Timestamp)> = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.store.newest_records(after.as_ref(), PAGE).await?;
+            let Some((last, _)) = page.last() else { break };
+            after = Some(last.clone());
+            let mine = |(s, _): &(SourceId, Timestamp)| partition_of(s, partitions) == partition;
+            newest.extend(page.into_iter().filter(mine));
+        }
         self.stage.begin_anew(newest, begin);
         let mut batch = self.stage.finish_batch(begin, true, (self.clock)());
         batch.log = self.log.identity().id;
@@ -575,6 +587,7 @@ impl Partition {
         let begun = Instant::now();
         let (law, bounds) = (self.stage.law().clone(), self.options.bounds());
         let source = mark.source.clone();
+        self.take_in(&source).await?;
         let mut again = judge_again(self.store.as_ref(), &law, bounds, mark, now).await?;
         let held = self.stage.source_mut(&source);
         again.rebuilt.state = again.state.as_ref().map(|state| held.saved_with(state));
@@ -586,6 +599,14 @@ impl Partition {
         tracing::debug!(partition, ?replaced, ?took, "late data judged");
         self.rebuild_at = Instant::now() + took.mul_f64(1.0 / share - 1.0);
         Ok(true)
+    }
+
+    /// Files what was set aside of the source and is asked for; its mark is judged next.
+    async fn take_in(&mut self, source: &SourceId) -> Result<(), WorkerError> {
+        while let Some(newest) = self.store.take_in(&self.claim, source).await?.newest {
+            self.stage.source_mut(source).filed_beside(newest);
+        }
+        Ok(())
     }
 
     /// Sends the batch to the store; the next one is stepped while it commits.

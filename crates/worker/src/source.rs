@@ -98,13 +98,20 @@ impl Source {
         self.pending.is_some()
     }
 
-    /// Whether it has records at or behind `t` on file.
-    pub fn reaches(&self, t: Timestamp) -> bool {
-        self.filed_until.is_some_and(|until| until >= t)
+    /// Highest event time filed, judged or held.
+    pub fn filed_until(&self) -> Option<Timestamp> {
+        self.filed_until
+    }
+
+    /// Records up to `t` were filed beside the log.
+    pub fn filed_beside(&mut self, t: Timestamp) {
+        self.filed_until = self.filed_until.max(Some(t));
+        self.changed = true;
     }
 
     /// Takes the state that judging its records again gave.
     pub fn rebuilt(&mut self, state: SourceState) {
+        self.filed_until = self.filed_until.max(state.last_time());
         self.state = state;
         self.pending = None;
         self.changed = false;
@@ -113,21 +120,19 @@ impl Source {
     /// The saved form; what waits for being rebuilt stays as it was.
     pub fn save(&self) -> SavedState {
         match &self.pending {
-            Some(foreign) => self.saved(foreign.engine, foreign.state.clone()),
+            Some(foreign) => self.saved(foreign.engine, self.filed_until, foreign.state.clone()),
             None => self.saved_with(&self.state),
         }
     }
 
-    /// The saved form with this state.
+    /// The saved form with this state, which may have come further than filing from the log had.
     pub fn saved_with(&self, state: &SourceState) -> SavedState {
-        self.saved(ENGINE_VERSION, state.to_bytes())
+        let filed_until = self.filed_until.max(state.last_time());
+        self.saved(ENGINE_VERSION, filed_until, state.to_bytes())
     }
 
-    fn saved(&self, engine: u32, state: Vec<u8>) -> SavedState {
-        let saved = Saved {
-            filed_until: self.filed_until,
-            state,
-        };
+    fn saved(&self, engine: u32, filed_until: Option<Timestamp>, state: Vec<u8>) -> SavedState {
+        let saved = Saved { filed_until, state };
         SavedState {
             source: self.state.source().clone(),
             position: self.position,

@@ -96,8 +96,8 @@ impl Stage {
     /// Marks the sources whose look-ups changed, those that have records from then on.
     pub(crate) fn mark_reached(&mut self, reach: &Reach) {
         let reached = |(id, source): (&SourceId, &Source)| {
-            let from = reach.of(id)?;
-            source.reaches(from).then(|| (id.clone(), from))
+            let from = reach.judged_again(id, source.filed_until())?;
+            Some((id.clone(), from))
         };
         let marks = self.sources.iter().filter_map(reached);
         self.batch.marks.extend(marks);

@@ -22,6 +22,8 @@ pub enum TopicError {
     },
     #[error("Kafka: no broker answers")]
     NoCluster,
+    #[error("Kafka: no broker tells the settings of the topic {0}")]
+    NotTold(String),
     /// Fixed when it is made: sources would move between partitions.
     #[error(
         "the topic {topic} has {found} partitions, {wanted} are configured: the number is never \
@@ -58,7 +60,11 @@ impl TopicError {
     /// Whether it may be over by itself: brokers that are away, or not ready yet.
     pub const fn may_pass(&self) -> bool {
         match self {
-            Self::Kafka(_) | Self::Topic { .. } | Self::NoCluster | Self::Bus(_) => true,
+            Self::Kafka(_)
+            | Self::Topic { .. }
+            | Self::NoCluster
+            | Self::NotTold(_)
+            | Self::Bus(_) => true,
             Self::Partitions { .. } | Self::Replication { .. } | Self::Setting { .. } => false,
         }
     }
@@ -159,12 +165,25 @@ async fn check_settings(
     let topic = options.topic.clone();
     let asked = [ResourceSpecifier::Topic(&topic)];
     let within = AdminOptions::new().request_timeout(Some(options.patience));
-    let described = admin.describe_configs(&asked, &within).await?;
-    for resource in described {
-        let resource: ConfigResource = resource.map_err(|code| TopicError::Topic {
-            topic: topic.clone(),
-            code,
-        })?;
+    // A broker that has not heard of a new topic yet tells no settings of it.
+    let until = tokio::time::Instant::now() + options.patience;
+    let told = loop {
+        let described = admin.describe_configs(&asked, &within).await?;
+        let all: Result<Vec<ConfigResource>, _> = described.into_iter().collect();
+        let known = |r: &ConfigResource| {
+            let told = |(name, _): &(&str, String)| r.get(name).is_some_and(|e| e.value.is_some());
+            settings(options).iter().all(told)
+        };
+        match all {
+            Ok(told) if !told.is_empty() && told.iter().all(known) => break told,
+            Ok(_) if tokio::time::Instant::now() > until => return Err(TopicError::NotTold(topic)),
+            Err(code) if tokio::time::Instant::now() > until => {
+                return Err(TopicError::Topic { topic, code });
+            }
+            _ => tokio::time::sleep(BETWEEN_LOOKS).await,
+        }
+    };
+    for resource in told {
         for (name, wanted) in settings(options) {
             let entry = resource.get(name).and_then(|e| e.value.clone());
             let found = entry.unwrap_or_default();

@@ -8,6 +8,7 @@ mod registers;
 mod reviews;
 mod session;
 mod status;
+mod summaries;
 mod vehicles;
 mod violations;
 
@@ -63,6 +64,7 @@ pub(crate) fn all() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(reviews::decide))
         .routes(routes!(days::day_rows))
         .routes(routes!(days::driver_days))
+        .routes(routes!(summaries::summaries))
         .routes(routes!(changes::pull))
         .routes(routes!(registers::geojson))
         .routes(routes!(live::live))

@@ -1,6 +1,7 @@
 //! How rows are shown: one serializer for the API, the exports and the command line.
 
 pub mod day;
+pub mod summary;
 pub mod vehicle;
 pub mod violation;
 

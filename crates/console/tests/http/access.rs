@@ -185,6 +185,7 @@ fn parts(f: &Fixture) -> waywarden_console::Parts {
         positions: f.positions.clone(),
         metrics: prometheus::Registry::new(),
         clock: std::sync::Arc::new(waywarden_model::Timestamp::default),
+        badge: Vec::new(),
         shutdown: tokio_util::sync::CancellationToken::new(),
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::broadcast;
+use waywarden_console::view::summary::BadgeThreshold;
 use waywarden_console::{
     ConsoleConfig, ConsoleHandle, LivePosition, Parts, ServiceStatus, StatusSource, auth, serve,
 };
@@ -85,6 +86,12 @@ impl Fixture {
             status: Arc::new(Service),
             positions: positions.clone(),
             metrics: prometheus::Registry::new(),
+            badge: vec![BadgeThreshold {
+                from: Timestamp::from_millis(T0 - 365 * 86_400_000),
+                until: Timestamp::from_millis(T0 + 365 * 86_400_000),
+                per_1000_km: 5,
+                excess_over: Speed::from_kmh(5),
+            }],
             clock: Arc::new(move || Timestamp::from_millis(clock.load(Ordering::Relaxed))),
             shutdown: tokio_util::sync::CancellationToken::new(),
         };

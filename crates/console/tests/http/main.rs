@@ -8,3 +8,4 @@ mod live;
 mod openapi;
 mod pull;
 mod review;
+mod summaries;

@@ -1,10 +1,12 @@
 //! The store in one SQLite file: one writer thread, a few read-only connections.
 
+mod aside;
 mod backup;
 mod commit;
 mod evidence;
 mod facts;
 mod positions;
+mod preview;
 mod prune;
 mod read;
 mod readers;
@@ -243,10 +245,6 @@ impl WorkerStore for SqliteStore {
         self.read(move |c| states::load(c, partition)).await
     }
 
-    async fn newest(&self) -> Result<Vec<(waywarden_model::SourceId, waywarden_model::Timestamp)>> {
-        self.read(states::newest).await
-    }
-
     async fn commit(
         &self,
         claim: &Claim,
@@ -297,6 +295,10 @@ impl AdminStore for SqliteStore {
 
     async fn registry_head(&self) -> Result<u32> {
         self.read(registry::head).await
+    }
+
+    async fn is_worked(&self) -> Result<bool> {
+        Ok(false)
     }
 
     async fn take_outbox(&self, limit: usize) -> Result<Vec<Announcement>> {

@@ -5,17 +5,28 @@ use super::states::Concerned;
 use super::writer::Session;
 use super::{SqliteStore, commit, source_id, states, violations};
 use crate::batch::{Claim, DayState, Result};
-use crate::episodes::{Standing, counts_driving, successor};
+use crate::episodes::Standing;
 use crate::filed::{STORED, behind as behind_key, limit as rows, stored};
-use crate::rebuild::{DAYS_KEPT, Due, Mark, RebuildStore, Rebuilt, Replaced, StoredRecord};
-use crate::rows::{RECORD, verdicts_shown};
+use crate::rebuild::{
+    DAYS_KEPT, Due, Mark, RebuildStore, Rebuilt, Replaced, StoredRecord, Stretch,
+};
+use crate::rows::{PERIOD, RECORD, verdicts_shown};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension};
-use std::collections::BTreeSet;
-use waywarden_model::{LocalDay, SourceId, Subject, Timestamp, ViolationId};
+use waywarden_model::{LocalDay, Period, SourceId, Subject, Timestamp};
 
 #[async_trait]
 impl RebuildStore for SqliteStore {
+    async fn newest_records(
+        &self,
+        after: Option<&SourceId>,
+        limit: usize,
+    ) -> Result<Vec<(SourceId, Timestamp)>> {
+        let after = after.cloned();
+        self.read(move |c| super::read::newest_records(c, after.as_ref(), limit))
+            .await
+    }
+
     async fn due_marks(&self, partition: u32, due: Due, limit: usize) -> Result<Vec<Mark>> {
         self.read(move |c| due_marks(c, partition, due, limit))
             .await
@@ -63,12 +74,8 @@ impl RebuildStore for SqliteStore {
         self.write(move |s| replace(s, &claim, &rebuilt)).await
     }
 
-    async fn mark_sources(
-        &self,
-        sources: Vec<(SourceId, Timestamp)>,
-        now: Timestamp,
-    ) -> Result<usize> {
-        self.write(move |s| mark_sources(s.conn, &sources, now))
+    async fn mark_sources(&self, stretches: Vec<Stretch>, now: Timestamp) -> Result<usize> {
+        self.write(move |s| mark_sources(s.conn, &stretches, now))
             .await
     }
 }
@@ -119,34 +126,31 @@ fn stored_records(
     all(conn, &sql, (id, time, hash, rows(limit)), |r| stored(r))
 }
 
-/// All behind an instant, of the sources that are on file.
+/// All behind an instant, of the sources that have a record there.
 pub(super) fn known(
     conn: &Connection,
     sources: &[(SourceId, Timestamp)],
 ) -> Result<Vec<Concerned>> {
+    let mut reaches = conn.prepare_cached(
+        "SELECT s.id FROM sources s WHERE s.name = ?1
+             AND EXISTS (SELECT 1 FROM positions WHERE source = s.id AND time >= ?2)",
+    )?;
     let mut found = Vec::new();
     for (source, from) in sources {
-        let id = source_id(conn, source.as_str())?;
-        found.extend(id.map(|source| all_behind(source, *from)));
+        let key = (source.as_str(), from.millis());
+        let id = reaches.query_row(key, |r| r.get(0)).optional()?;
+        found.extend(id.map(|source| Concerned {
+            source,
+            from: *from,
+            upto: Timestamp::MAX,
+        }));
     }
     Ok(found)
 }
 
-fn all_behind(source: i64, from: Timestamp) -> Concerned {
-    Concerned {
-        source,
-        from,
-        upto: Timestamp::MAX,
-    }
-}
-
-fn mark_sources(
-    conn: &Connection,
-    sources: &[(SourceId, Timestamp)],
-    now: Timestamp,
-) -> Result<usize> {
+fn mark_sources(conn: &Connection, stretches: &[Stretch], now: Timestamp) -> Result<usize> {
     let mut marked = 0;
-    for (source, from) in sources {
+    for Stretch { source, from, upto } in stretches {
         let partition = conn
             .prepare_cached(
                 "SELECT s.id, t.\"partition\" FROM sources s JOIN states t ON t.source = s.id
@@ -154,8 +158,15 @@ fn mark_sources(
             )?
             .query_row([source.as_str()], |r| Ok((r.get(0)?, r.get(1)?)))
             .optional()?;
-        if let Some((id, partition)) = partition {
-            states::mark(conn, partition, &[all_behind(id, *from)], now)?;
+        if let Some((source, partition)) = partition {
+            let (from, upto) = (*from, *upto);
+            states::mark(conn, partition, &[Concerned { source, from, upto }], now)?;
+            conn.prepare_cached(
+                "INSERT OR IGNORE INTO dirty (subject, \"from\")
+                 SELECT subject, min(start) FROM periods
+                 WHERE source = ?1 AND \"end\" >= ?2 AND start <= ?3 GROUP BY subject",
+            )?
+            .execute((source, from.millis(), upto.millis()))?;
             marked += 1;
         }
     }
@@ -192,9 +203,11 @@ fn replace(session: &mut Session<'_>, claim: &Claim, r: &Rebuilt) -> Result<Repl
         ..Replaced::default()
     };
     set_verdicts(session.conn, source, r)?;
-    done.periods = replace_periods(session, source, r)?;
-    replace_violations(session, r, &mut done)?;
-    replace_days(session, source, r)?;
+    if r.behind.is_some() {
+        done.periods = replace_periods(session, source, r)?;
+        replace_violations(session, r, &mut done)?;
+        replace_days(session, source, r)?;
+    }
     if let Some(state) = &r.state {
         states::save(session, claim.partition, std::slice::from_ref(state), None)?;
     }
@@ -242,8 +255,7 @@ fn until(r: &Rebuilt) -> Option<i64> {
 
 /// Periods that are no more, and those that are. Both mark their subjects.
 fn replace_periods(session: &mut Session<'_>, source: i64, r: &Rebuilt) -> Result<u64> {
-    let stated = r.periods.iter().map(|p| p.start).chain(r.going_on.0);
-    let stated: BTreeSet<i64> = stated.map(Timestamp::millis).collect();
+    let stated = r.period_starts();
     let mut gone = Vec::new();
     {
         let mut stmt = session.conn.prepare_cached(
@@ -253,7 +265,7 @@ fn replace_periods(session: &mut Session<'_>, source: i64, r: &Rebuilt) -> Resul
         let mut found = stmt.query((source, behind(r), until(r)))?;
         while let Some(row) = found.next()? {
             let start: i64 = row.get(0)?;
-            if !stated.contains(&start) {
+            if !stated.contains(&Timestamp::from_millis(start)) {
                 gone.push((start, row.get::<_, String>(1)?));
             }
         }
@@ -272,22 +284,31 @@ fn replace_periods(session: &mut Session<'_>, source: i64, r: &Rebuilt) -> Resul
 }
 
 fn replace_violations(session: &mut Session<'_>, r: &Rebuilt, done: &mut Replaced) -> Result<()> {
-    let subject = Subject::Source(r.mark.source.clone());
-    let ids = r.violations.iter().map(|v| v.id());
-    let ids: BTreeSet<ViolationId> = ids.chain(r.going_on.1.iter().copied()).collect();
     for v in &r.violations {
         done.stated += u64::from(violations::upsert(session, v, r.now)?);
     }
-    let stated: Vec<_> = r.violations.iter().collect();
-    let on_file = violations::standing_between(session.conn, &subject, behind(r), until(r))?;
-    // Driving hours of a source without a driver have the same subject; their stage withdraws them.
-    let gone = |o: &&Standing| !counts_driving(o.kind) && !ids.contains(&o.file.id);
-    for old in on_file.iter().filter(gone) {
-        let successor = successor(old, &stated);
-        violations::withdraw(session.conn, old.file.id, successor, r.now)?;
+    for (id, successor) in r.fallen(&standing(session.conn, r)?) {
+        violations::withdraw(session.conn, id, successor, r.now)?;
         done.withdrawn += 1;
     }
     Ok(())
+}
+
+/// The source's violations on file in what was judged again.
+pub(super) fn standing(conn: &Connection, r: &Rebuilt) -> Result<Vec<Standing>> {
+    let subject = Subject::Source(r.mark.source.clone());
+    violations::standing_between(conn, &subject, behind(r), until(r))
+}
+
+/// Its periods there.
+pub(super) fn periods(conn: &Connection, r: &Rebuilt) -> Result<Vec<Period>> {
+    let sql = format!(
+        "SELECT {PERIOD} FROM periods p JOIN sources s ON s.id = p.source
+         WHERE s.name = ?1 AND (p.open OR p.\"end\" > ?2)
+             AND (?3 IS NULL OR (NOT p.open AND p.\"end\" <= ?3)) ORDER BY p.start"
+    );
+    let key = (r.mark.source.as_str(), behind(r), until(r));
+    all(conn, &sql, key, |row| crate::rows::period(row))
 }
 
 /// Day rows and day states of the days judged again.

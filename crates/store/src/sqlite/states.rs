@@ -218,19 +218,6 @@ pub(super) fn give_up(
     Ok(())
 }
 
-pub(super) fn newest(conn: &Connection) -> Result<Vec<(SourceId, Timestamp)>> {
-    let sql = "SELECT name, newest FROM (
-             SELECT s.name, (SELECT max(p.time) FROM positions p WHERE p.source = s.id) AS newest
-             FROM sources s)
-         WHERE newest IS NOT NULL ORDER BY name";
-    all(conn, sql, [], |r| {
-        Ok((
-            SourceId::new(r.string()?),
-            Timestamp::from_millis(r.number()?),
-        ))
-    })
-}
-
 pub(super) fn counters(conn: &Connection, partition: u32) -> Result<Counters> {
     let sql = format!("SELECT {COUNTERS} FROM partitions WHERE \"partition\" = ?1");
     all(conn, &sql, [partition], |r| read_counters(r))?

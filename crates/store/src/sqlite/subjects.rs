@@ -5,13 +5,12 @@ use super::states;
 use super::violations;
 use super::writer::Session;
 use crate::batch::{Judged, Result, SubjectJudge};
-use crate::episodes::{counts_driving, successor};
+use crate::preview::Overlay;
 use crate::rows::{self, PERIOD, corrupt};
-use crate::stage::{Stage, Window, days, settled};
+use crate::stage::{Stage, Window, days, fallen, settled};
 use rusqlite::Connection;
-use std::collections::BTreeSet;
 use waywarden_model::hash::partition_of_subject;
-use waywarden_model::{DriverId, Period, Subject, TimeZone, Timestamp, ViolationId};
+use waywarden_model::{DriverId, Period, Subject, TimeZone, Timestamp};
 
 /// Gives how many subjects were judged.
 pub(super) fn judge(
@@ -26,7 +25,7 @@ pub(super) fn judge(
             .conn
             .prepare_cached("DELETE FROM dirty WHERE subject = ?1")?
             .execute([subject.key()])?;
-        let judged = judge_one(session.conn, subject, *from, judge)?;
+        let judged = judge_one(session.conn, subject, *from, judge, &Overlay::default())?;
         file(session, subject, &judged, stage)?;
     }
     Ok(dirty.len())
@@ -51,19 +50,19 @@ fn take(conn: &Connection, stage: &Stage) -> Result<Vec<(Subject, Timestamp)>> {
     Ok(taken)
 }
 
-fn judge_one(
+/// Judges a subject by its periods on file, and those that lie over them.
+pub(super) fn judge_one(
     conn: &Connection,
     subject: &Subject,
     from: Timestamp,
     judge: &dyn SubjectJudge,
+    over: &Overlay,
 ) -> Result<Judged> {
     let mut window = Window::new(judge.window_start(from).min(from));
     loop {
-        let judged = judge.judge(
-            subject,
-            window.start,
-            &periods(conn, subject, window.start)?,
-        );
+        let on_file = periods(conn, subject, window.start)?;
+        let periods = over.laid(subject, window.start, on_file);
+        let judged = judge.judge(subject, window.start, &periods);
         if !window.widens(&judged) {
             return Ok(judged);
         }
@@ -87,16 +86,12 @@ fn file(
     stage: &Stage,
 ) -> Result<()> {
     let stated = settled(subject, judged)?;
-    let mut ids: BTreeSet<ViolationId> = BTreeSet::new();
     for v in &stated {
-        ids.insert(v.id());
         violations::upsert(session, v, stage.now)?;
     }
-    for old in violations::standing(session.conn, subject, judged.settled_from)? {
-        if counts_driving(old.kind) && !ids.contains(&old.file.id) {
-            let successor = successor(&old, &stated);
-            violations::withdraw(session.conn, old.file.id, successor, stage.now)?;
-        }
+    let standing = violations::standing(session.conn, subject, judged.settled_from)?;
+    for (id, successor) in fallen(&stated, &standing) {
+        violations::withdraw(session.conn, id, successor, stage.now)?;
     }
     if let Subject::Driver(driver) = subject {
         file_days(session.conn, driver, judged, &stage.zone)?;

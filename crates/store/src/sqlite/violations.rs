@@ -123,7 +123,8 @@ fn select_standing(conn: &Connection, which: &str, key: impl Params) -> Result<V
     })
 }
 
-fn former(conn: &Connection, id: ViolationId) -> Result<Option<Former>> {
+/// What is on file of it.
+pub(super) fn former(conn: &Connection, id: ViolationId) -> Result<Option<Former>> {
     let sql = "SELECT content, registry, open, status, revision, evidence_changed,
                    replaced_by IS NOT NULL FROM violations WHERE id = ?1";
     let found = all(conn, sql, [id.bytes()], |r| {

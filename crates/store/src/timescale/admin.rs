@@ -26,6 +26,12 @@ impl AdminStore for TimescaleStore {
         Ok(head.first().copied().unwrap_or(0))
     }
 
+    async fn is_worked(&self) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT FROM partitions p JOIN pg_stat_activity a
+                                      ON a.pid = p.pid AND a.backend_start = p.started)";
+        Ok(self.row(sql, &[]).await?.is_some_and(|r| r.get(0)))
+    }
+
     async fn take_outbox(&self, limit: usize) -> Result<Vec<Announcement>> {
         let sql = "SELECT version, \"partition\" FROM registry_outbox
              ORDER BY version, \"partition\" LIMIT $1";

@@ -5,6 +5,7 @@
 //! shares sessions between transactions nobody could be ended.
 
 mod admin;
+mod aside;
 mod cells;
 mod commit;
 mod connect;
@@ -12,6 +13,7 @@ mod evidence;
 mod facts;
 mod migrate;
 mod positions;
+mod preview;
 mod read;
 mod rebuild;
 mod registry;
@@ -27,7 +29,6 @@ use crate::batch::{
     WorkerStore,
 };
 use crate::filed::{COUNTERS, counters};
-use crate::rows::Columns;
 use crate::stage::Stage;
 use async_trait::async_trait;
 use connect::Patience;
@@ -324,15 +325,6 @@ impl WorkerStore for TimescaleStore {
         let rows = self.rows_for(Who::Worker, &sql, &[&key]).await?;
         let found = cells::all(&rows, |r| counters(r))?.pop();
         found.ok_or_else(|| StoreError::no_partition(partition))
-    }
-
-    async fn newest(&self) -> Result<Vec<(waywarden_model::SourceId, waywarden_model::Timestamp)>> {
-        let sql = "SELECT name, newest FROM (
-                 SELECT s.name, (SELECT max(p.time) FROM positions p WHERE p.source = s.id) AS newest
-                 FROM sources s) AS n
-             WHERE newest IS NOT NULL ORDER BY name";
-        let rows = self.rows_for(Who::Worker, sql, &[]).await?;
-        cells::all(&rows, |r| Ok((SourceId::new(r.string()?), r.time()?)))
     }
 
     async fn registers(&self, version: u32) -> Result<Registers> {

@@ -8,17 +8,25 @@ use super::violations::{self, Upserts};
 use super::work::Work;
 use super::{TimescaleStore, Who, Writing};
 use crate::batch::{Claim, DayState, Result};
-use crate::episodes::{counts_driving, successor};
+use crate::episodes::Standing;
 use crate::filed::{STORED, behind as behind_key, day_state, limit as rows, mark, stored};
-use crate::rebuild::{Due, Mark, RebuildStore, Rebuilt, Replaced, StoredRecord};
-use crate::rows::{Cells, RECORD, verdicts_shown};
+use crate::rebuild::{Due, Mark, RebuildStore, Rebuilt, Replaced, StoredRecord, Stretch};
+use crate::rows::{Cells, PERIOD, RECORD, verdicts_shown};
 use async_trait::async_trait;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use tokio_postgres::types::ToSql;
-use waywarden_model::{LocalDay, SourceId, Subject, Timestamp, ViolationId};
+use waywarden_model::{LocalDay, Period, SourceId, Subject, Timestamp};
 
 #[async_trait]
 impl RebuildStore for TimescaleStore {
+    async fn newest_records(
+        &self,
+        after: Option<&SourceId>,
+        limit: usize,
+    ) -> Result<Vec<(SourceId, Timestamp)>> {
+        super::read::newest_records(self, after, limit).await
+    }
+
     async fn due_marks(&self, partition: u32, due: Due, limit: usize) -> Result<Vec<Mark>> {
         let sql = "SELECT s.name, m.\"from\", m.upto, m.created, m.updated
              FROM marks m JOIN sources s ON s.id = m.source
@@ -84,13 +92,9 @@ impl RebuildStore for TimescaleStore {
         self.run(claim, &Replacing { partition, rebuilt }).await
     }
 
-    async fn mark_sources(
-        &self,
-        sources: Vec<(SourceId, Timestamp)>,
-        now: Timestamp,
-    ) -> Result<usize> {
+    async fn mark_sources(&self, stretches: Vec<Stretch>, now: Timestamp) -> Result<usize> {
         // Marking twice is marking once, so this may be tried again.
-        let (marking, mut patience) = (Marking { sources, now }, self.patience(Who::Worker));
+        let (marking, mut patience) = (Marking { stretches, now }, self.patience(Who::Worker));
         loop {
             match self.try_write(&marking).await {
                 Ok(marked) => return Ok(marked),
@@ -116,7 +120,7 @@ impl TimescaleStore {
     }
 }
 
-/// All behind an instant, of the sources that are on file.
+/// All behind an instant, of the sources that have a record there.
 pub(super) async fn known(
     work: &Work<'_>,
     sources: &[(SourceId, Timestamp)],
@@ -126,7 +130,9 @@ pub(super) async fn known(
     }
     let (names, from) = columns(sources);
     let sql = "SELECT s.id, n.\"from\" FROM unnest($1::text[], $2::int8[]) AS n(name, \"from\")
-               JOIN sources s ON s.name = n.name COLLATE \"C\"";
+               JOIN sources s ON s.name = n.name COLLATE \"C\"
+               WHERE EXISTS (SELECT FROM positions p
+                             WHERE p.source = s.id AND p.time >= n.\"from\")";
     let found = work.rows(sql, &[&names, &from]).await?;
     let concerned = found.iter().map(|r| Concerned {
         source: r.get(0),
@@ -144,7 +150,7 @@ fn columns(sources: &[(SourceId, Timestamp)]) -> (Vec<String>, Vec<i64>) {
 }
 
 struct Marking {
-    sources: Vec<(SourceId, Timestamp)>,
+    stretches: Vec<Stretch>,
     now: Timestamp,
 }
 
@@ -153,17 +159,41 @@ impl Writing for Marking {
     type Written = usize;
 
     async fn write(&self, work: &mut Work<'_>) -> Outcome<usize> {
-        let (names, from) = columns(&self.sources);
-        let sql = "SELECT t.\"partition\", s.id, n.\"from\"
-             FROM unnest($1::text[], $2::int8[]) AS n(name, \"from\")
-             JOIN sources s ON s.name = n.name COLLATE \"C\" JOIN states t ON t.source = s.id";
-        let found = work.rows(sql, &[&names, &from]).await?;
+        let mut table = Table::default();
+        for Stretch { source, from, upto } in &self.stretches {
+            table.text(Some(source.as_str()))?;
+            table.long(Some(from.millis()))?;
+            table.long(Some(upto.millis()))?;
+            table.end_row();
+        }
+        let names = "name, \"from\", upto";
+        let found = work
+            .put(&table, names, &[], |rows| {
+                format!(
+                    "SELECT t.\"partition\", s.id, n.\"from\", n.upto FROM {rows}
+                     JOIN sources s ON s.name = n.name COLLATE \"C\"
+                     JOIN states t ON t.source = s.id"
+                )
+            })
+            .await?;
+        work.put(&table, names, &[], |rows| {
+            format!(
+                "INSERT INTO dirty (subject, \"from\")
+                 SELECT p.subject, min(p.start) FROM {rows}
+                 JOIN sources s ON s.name = n.name COLLATE \"C\"
+                 JOIN states t ON t.source = s.id
+                 JOIN periods p ON p.source = s.id AND p.\"end\" >= n.\"from\"
+                     AND p.start <= n.upto
+                 GROUP BY p.subject"
+            )
+        })
+        .await?;
         let mut partitions: BTreeMap<i64, Vec<Concerned>> = BTreeMap::new();
         for row in &found {
             partitions.entry(row.get(0)).or_default().push(Concerned {
                 source: row.get(1),
                 from: Timestamp::from_millis(row.get(2)),
-                upto: Timestamp::MAX,
+                upto: Timestamp::from_millis(row.get(3)),
             });
         }
         for (partition, concerned) in partitions {
@@ -194,9 +224,11 @@ impl Job for Replacing {
             ..Replaced::default()
         };
         set_verdicts(work, source, r).await?;
-        done.periods = replace_periods(work, source, r).await?;
-        replace_violations(work, r, &mut done).await?;
-        replace_days(work, source, r).await?;
+        if r.behind.is_some() {
+            done.periods = replace_periods(work, source, r).await?;
+            replace_violations(work, r, &mut done).await?;
+            replace_days(work, source, r).await?;
+        }
         if let Some(state) = &r.state {
             let state = std::slice::from_ref(state);
             tables::save_states(work, self.partition, state, None).await?;
@@ -255,8 +287,11 @@ fn until(r: &Rebuilt) -> Option<i64> {
 
 /// Periods that are no more, and those that are. Both mark their subjects.
 async fn replace_periods(work: &Work<'_>, source: i32, r: &Rebuilt) -> Outcome<u64> {
-    let stated = r.periods.iter().map(|p| p.start).chain(r.going_on.0);
-    let stated: Vec<i64> = stated.map(Timestamp::millis).collect();
+    let stated: Vec<i64> = r
+        .period_starts()
+        .into_iter()
+        .map(Timestamp::millis)
+        .collect();
     let gone = work
         .execute(
             "WITH gone AS (DELETE FROM periods WHERE source = $1
@@ -272,23 +307,32 @@ async fn replace_periods(work: &Work<'_>, source: i32, r: &Rebuilt) -> Outcome<u
 }
 
 async fn replace_violations(work: &mut Work<'_>, r: &Rebuilt, done: &mut Replaced) -> Outcome<()> {
-    let subject = Subject::Source(r.mark.source.clone());
-    let ids = r.violations.iter().map(|v| v.id());
-    let ids: BTreeSet<ViolationId> = ids.chain(r.going_on.1.iter().copied()).collect();
     let stated: Vec<_> = r.violations.iter().collect();
     let mut upserts = Upserts::default();
     violations::upsert(work, &mut upserts, &stated, r.now).await?;
     done.stated = upserts.stated;
-    let on_file = violations::standing_between(work, &subject, behind(r), until(r)).await?;
-    // Driving hours of a source without a driver have the same subject; their stage withdraws them.
-    let gone: Vec<_> = on_file
-        .iter()
-        .filter(|old| !counts_driving(old.kind) && !ids.contains(&old.file.id))
-        .map(|old| (old.file.id, successor(old, &stated)))
-        .collect();
+    let gone = r.fallen(&standing(work, r).await?);
     violations::withdraw(work, &gone, r.now).await?;
     done.withdrawn = gone.len() as u64;
     Ok(())
+}
+
+/// The source's violations on file in what was judged again.
+pub(super) async fn standing(work: &Work<'_>, r: &Rebuilt) -> Outcome<Vec<Standing>> {
+    let subject = Subject::Source(r.mark.source.clone());
+    violations::standing_between(work, &subject, behind(r), until(r)).await
+}
+
+/// Its periods there.
+pub(super) async fn periods(work: &Work<'_>, r: &Rebuilt) -> Outcome<Vec<Period>> {
+    let sql = format!(
+        "SELECT {PERIOD} FROM periods p JOIN sources s ON s.id = p.source
+         WHERE s.name = $1 AND (p.open OR p.\"end\" > $2)
+             AND ($3::int8 IS NULL OR (NOT p.open AND p.\"end\" <= $3::int8)) ORDER BY p.start"
+    );
+    let name = written(r.mark.source.as_str());
+    let found = work.rows(&sql, &[&name, &behind(r), &until(r)]).await?;
+    Ok(all(&found, |row| crate::rows::period(row))?)
 }
 
 /// Day rows and day states of the days judged again.

@@ -6,14 +6,13 @@ use super::trouble::Outcome;
 use super::violations::{self, Upserts};
 use super::work::Work;
 use crate::batch::{Judged, SubjectJudge};
-use crate::episodes::{counts_driving, successor};
+use crate::preview::Overlay;
 use crate::rows::{self, Cells, Columns, PERIOD, corrupt};
-use crate::stage::{Stage, Window, days, settled};
+use crate::stage::{Stage, Window, days, fallen, settled};
 use async_trait::async_trait;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use waywarden_model::hash::partition_of_subject;
-use waywarden_model::{DriverId, Period, Subject, Timestamp, ViolationId};
+use waywarden_model::{DriverId, Period, Subject, Timestamp};
 
 /// Dirty subjects looked at in one step, those of other partitions too.
 const PAGE: i64 = 1000;
@@ -32,7 +31,8 @@ impl Job for Judging {
         let mut judged = 0;
         for subject in subjects {
             if let Some(from) = clear(work, &subject).await? {
-                let found = self.judge_one(work, &subject, from).await?;
+                let judge = self.judge.as_ref();
+                let found = judge_one(work, &subject, from, judge, &Overlay::default()).await?;
                 self.file(work, &subject, &found).await?;
             }
             judged += 1;
@@ -82,35 +82,13 @@ impl Judging {
         }
     }
 
-    async fn judge_one(
-        &self,
-        work: &Work<'_>,
-        subject: &Subject,
-        from: Timestamp,
-    ) -> Outcome<Judged> {
-        let mut window = Window::new(self.judge.window_start(from).min(from));
-        loop {
-            let periods = periods(work, subject, window.start).await?;
-            let judged = self.judge.judge(subject, window.start, &periods);
-            if !window.widens(&judged) {
-                return Ok(judged);
-            }
-        }
-    }
-
     /// The difference between what is judged and what is on file from `settled_from` on.
     async fn file(&self, work: &mut Work<'_>, subject: &Subject, judged: &Judged) -> Outcome<()> {
         let now = self.stage.now;
         let stated = settled(subject, judged)?;
-        let ids: BTreeSet<ViolationId> = stated.iter().map(|v| v.id()).collect();
         violations::upsert(work, &mut Upserts::default(), &stated, now).await?;
         let standing = violations::standing(work, subject, judged.settled_from).await?;
-        let gone: Vec<_> = standing
-            .iter()
-            .filter(|old| counts_driving(old.kind) && !ids.contains(&old.file.id))
-            .map(|old| (old.file.id, successor(old, &stated)))
-            .collect();
-        violations::withdraw(work, &gone, now).await?;
+        violations::withdraw(work, &fallen(&stated, &standing), now).await?;
         match subject {
             Subject::Driver(driver) => self.file_days(work, driver, judged).await,
             _ => Ok(()),
@@ -137,6 +115,25 @@ impl Judging {
         })
         .await?;
         Ok(())
+    }
+}
+
+/// Judges a subject by its periods on file, and those that lie over them.
+pub(super) async fn judge_one(
+    work: &Work<'_>,
+    subject: &Subject,
+    from: Timestamp,
+    judge: &dyn SubjectJudge,
+    over: &Overlay,
+) -> Outcome<Judged> {
+    let mut window = Window::new(judge.window_start(from).min(from));
+    loop {
+        let on_file = periods(work, subject, window.start).await?;
+        let periods = over.laid(subject, window.start, on_file);
+        let judged = judge.judge(subject, window.start, &periods);
+        if !window.widens(&judged) {
+            return Ok(judged);
+        }
     }
 }
 

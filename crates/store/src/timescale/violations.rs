@@ -31,7 +31,7 @@ pub(super) async fn upsert(
     if stated.is_empty() {
         return Ok(());
     }
-    let mut formers = formers(work, stated).await?;
+    let mut formers = formers(work, stated, "FOR UPDATE").await?;
     let mut writes: BTreeMap<ViolationId, (bool, Step, &Violation)> = BTreeMap::new();
     let mut changes = Vec::new();
     let mut complete = Vec::new();
@@ -58,14 +58,19 @@ pub(super) async fn upsert(
     Ok(())
 }
 
-/// What is on file of them, held against people who decide meanwhile.
-async fn formers(work: &Work<'_>, stated: &[&Violation]) -> Outcome<BTreeMap<ViolationId, Former>> {
+/// What is on file of them. Whoever writes holds them, against people who decide meanwhile.
+pub(super) async fn formers(
+    work: &Work<'_>,
+    stated: &[&Violation],
+    held: &str,
+) -> Outcome<BTreeMap<ViolationId, Former>> {
     let mut ids: Vec<Vec<u8>> = stated.iter().map(|v| v.id().bytes().to_vec()).collect();
     ids.sort_unstable();
-    let sql = "SELECT id, content, registry, open, status, revision, evidence_changed,
-                   replaced_by IS NOT NULL FROM violations WHERE id = ANY($1) ORDER BY id
-               FOR UPDATE";
-    let found = all(&work.rows(sql, &[&ids]).await?, |r| {
+    let sql = format!(
+        "SELECT id, content, registry, open, status, revision, evidence_changed,
+             replaced_by IS NOT NULL FROM violations WHERE id = ANY($1) ORDER BY id {held}"
+    );
+    let found = all(&work.rows(&sql, &[&ids]).await?, |r| {
         Ok((
             violation_id(&r.blob()?)?,
             Former {

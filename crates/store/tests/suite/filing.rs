@@ -1,9 +1,13 @@
 //! Filing in all its cases: copies, what is set aside, what cannot be read, versions, marks.
 
 use crate::fixture::{Fixture, SOURCE, at, batch, filed, overspeed, records};
-use waywarden_model::{DayRow, LocalDay, Position, Protocol, Speed, Verdict};
+use std::sync::{Arc, Mutex};
+use waywarden_model::{
+    DayRow, Distance, LocalDay, Period, Position, Protocol, Speed, Subject, Timestamp, Verdict,
+};
 use waywarden_store::{
-    AsideReason, AsideRecord, Due, FiledFrame, PoisonMessage, SavedState, SourceRecords,
+    AsideReason, AsideRecord, Due, FiledFrame, Judged, PoisonMessage, SavedState, SourceRecords,
+    Stretch, SubjectJudge,
 };
 
 both!(
@@ -16,6 +20,8 @@ both!(
     frames_are_kept_where_a_record_of_theirs_is_new,
     marks_hold_all_that_was_added_to_them,
     sources_are_marked_where_somebody_knows_them,
+    marking_on_purpose_has_the_hours_of_the_stretch_judged_again,
+    a_version_marks_the_sources_that_have_records_where_it_reaches,
     the_newest_tick_of_a_gateway_counts,
     the_last_place_is_of_the_latest_record_that_has_one,
     a_day_is_told_by_its_last_row,
@@ -230,14 +236,105 @@ async fn sources_are_marked_where_somebody_knows_them(f: Fixture) {
     }
     f.store.commit(&claim, 0, 1, b).await.unwrap();
     let wanted = vec![
-        ("b".into(), at(7)),
-        ("nobody".into(), at(7)),
-        ("a".into(), at(5)),
+        Stretch::behind("b".into(), at(7)),
+        Stretch::behind("nobody".into(), at(7)),
+        Stretch {
+            source: "a".into(),
+            from: at(5),
+            upto: at(60),
+        },
     ];
     assert_eq!(f.store.mark_sources(wanted, at(50)).await.unwrap(), 2);
     let marks = f.store.due_marks(4, due(), 10).await.unwrap();
-    let named: Vec<_> = marks.iter().map(|m| (m.source.as_str(), m.from)).collect();
-    assert_eq!(named, [("a", at(5)), ("b", at(7))]);
+    let named: Vec<_> = marks
+        .iter()
+        .map(|m| (m.source.as_str(), m.from, m.upto))
+        .collect();
+    assert_eq!(named, [("a", at(5), at(60)), ("b", at(7), Timestamp::MAX)]);
+}
+
+async fn marking_on_purpose_has_the_hours_of_the_stretch_judged_again(f: Fixture) {
+    let claim = f.store.claim(0, "w").await.unwrap();
+    let period = |start, end, driver: &str| Period {
+        source: SOURCE.into(),
+        start: at(start),
+        end: at(end),
+        open: false,
+        vehicle: None,
+        plate: None,
+        driver: Some(driver.into()),
+        operator: None,
+        break_ms: 900_000,
+        distance: Distance::ZERO,
+        registry: 1,
+    };
+    let mut b = batch(vec![records(vec![filed(0, 50)], vec![])]);
+    b.periods = vec![
+        period(0, 10, "before"),
+        period(20, 40, "begins before"),
+        period(50, 60, "within"),
+        period(70, 80, "within"),
+        period(101, 110, "behind"),
+    ];
+    b.states = vec![SavedState {
+        source: SOURCE.into(),
+        position: 1,
+        engine: 1,
+        bytes: vec![1],
+    }];
+    f.store.commit(&claim, 0, 1, b).await.unwrap();
+    let judge = Arc::new(Heard::default());
+    let judged = |judge: Arc<Heard>| f.store.judge_subjects(&claim, 1, 100, at(1), judge);
+    assert_eq!(judged(Arc::clone(&judge)).await.unwrap(), 4);
+    judge.0.lock().unwrap().clear();
+    let stretch = Stretch {
+        source: SOURCE.into(),
+        from: at(30),
+        upto: at(100),
+    };
+    f.store.mark_sources(vec![stretch], at(50)).await.unwrap();
+    assert_eq!(judged(Arc::clone(&judge)).await.unwrap(), 2);
+    let mut heard = judge.0.lock().unwrap().clone();
+    heard.sort();
+    let driver = |name: &str| Subject::Driver(name.into());
+    let expected = [
+        (driver("begins before"), at(20)),
+        (driver("within"), at(50)),
+    ];
+    assert_eq!(heard, expected);
+}
+
+/// Keeps whom it was asked about, and from when on.
+#[derive(Default)]
+struct Heard(Mutex<Vec<(Subject, Timestamp)>>);
+
+impl SubjectJudge for Heard {
+    fn window_start(&self, from: Timestamp) -> Timestamp {
+        from
+    }
+
+    fn judge(&self, subject: &Subject, window: Timestamp, _: &[Period]) -> Judged {
+        self.0.lock().unwrap().push((subject.clone(), window));
+        Judged::default()
+    }
+}
+
+async fn a_version_marks_the_sources_that_have_records_where_it_reaches(f: Fixture) {
+    let claim = f.store.claim(0, "w").await.unwrap();
+    let b = batch(vec![records(vec![filed(0, 50), filed(30, 50)], vec![])]);
+    f.store.commit(&claim, 0, 1, b).await.unwrap();
+    let newest = f.store.newest_records(None, 10).await.unwrap();
+    assert_eq!(newest, [(SOURCE.into(), at(30))]);
+    let behind = f.store.newest_records(Some(&SOURCE.into()), 10).await;
+    assert_eq!(behind.unwrap(), []);
+    for (n, (from, marked)) in [(31, 0), (30, 1)].into_iter().enumerate() {
+        let n = n as u64;
+        let mut b = batch(vec![]);
+        b.marks = vec![(SOURCE.into(), at(from))];
+        f.store.commit(&claim, n + 1, n + 2, b).await.unwrap();
+        let marks = f.store.due_marks(0, due(), 10).await.unwrap();
+        assert_eq!(marks.len(), marked, "from {from}");
+    }
 }
 
 async fn the_newest_tick_of_a_gateway_counts(f: Fixture) {

@@ -10,14 +10,14 @@ use waywarden_model::{
     Timestamp, Verdict, Violation,
 };
 use waywarden_store::{
-    AdminStore, Batch, FactStore, FiledFrame, FiledRecord, Options, ReadStore, SourceRecords,
-    SqliteStore, TimescaleOptions, TimescaleStore, WorkerStore,
+    AdminStore, Batch, FactStore, FiledFrame, FiledRecord, Options, PreviewStore, ReadStore,
+    SourceRecords, SqliteStore, TimescaleOptions, TimescaleStore, WorkerStore,
 };
 
 /// All that a backend does.
-pub trait Store: WorkerStore + AdminStore + ReadStore + FactStore {}
+pub trait Store: WorkerStore + AdminStore + ReadStore + FactStore + PreviewStore {}
 
-impl<T: WorkerStore + AdminStore + ReadStore + FactStore> Store for T {}
+impl<T: WorkerStore + AdminStore + ReadStore + FactStore + PreviewStore> Store for T {}
 
 pub struct Fixture {
     pub store: Arc<dyn Store>,

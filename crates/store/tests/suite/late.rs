@@ -1,9 +1,11 @@
 //! A source judged again: one transaction that replaces what it says.
 
 use crate::fixture::{Fixture, SOURCE, at, batch, filed, overspeed, records};
-use waywarden_model::{DayRow, Distance, LocalDay, Period, Verdict, Violation};
+use waywarden_model::{DayRow, Distance, LocalDay, Period, Subject, Verdict, Violation};
 use waywarden_store::read::{ChangeKind, Decision, Status};
-use waywarden_store::{Claim, DayState, Due, Mark, Rebuilt, SavedState, StoreError};
+use waywarden_store::{
+    Claim, DayState, Due, Mark, Rebuilt, Replaced, SavedState, SourcePreview, StoreError,
+};
 
 both!(
     what_is_judged_again_takes_the_place_of_what_was,
@@ -12,6 +14,8 @@ both!(
     a_violation_that_was_withdrawn_comes_back,
     where_judging_stopped_early_what_is_behind_stands,
     states_of_days_are_kept_for_the_newest_and_for_months,
+    what_is_filed_of_a_source_without_records_stands,
+    a_preview_tells_what_replacing_changes_and_changes_nothing,
 );
 
 const DAY: LocalDay = LocalDay(20_522);
@@ -255,4 +259,90 @@ async fn states_of_days_are_kept_for_the_newest_and_for_months(f: Fixture) {
     assert_eq!(at_day, Some(day_state(30, true)));
     let other_engine = f.store.state_at(&source, LocalDay(58), 2).await.unwrap();
     assert_eq!(other_engine, None);
+}
+
+/// Records go with retention; what was found while they were there does not.
+async fn what_is_filed_of_a_source_without_records_stands(f: Fixture) {
+    let (claim, read) = marked(&f).await;
+    let state = SavedState {
+        source: SOURCE.into(),
+        position: 2,
+        engine: 2,
+        bytes: vec![9],
+    };
+    let rebuilt = Rebuilt {
+        behind: None,
+        first_day: None,
+        state: Some(state.clone()),
+        ..nothing(read)
+    };
+    let preview = f.store.preview_source(rebuilt.clone()).await.unwrap();
+    assert_eq!(preview, SourcePreview::default());
+    let replaced = f.store.replace(&claim, rebuilt).await.unwrap();
+    assert_eq!(replaced, Replaced::default());
+    assert_eq!(
+        f.store.violations_after(None, 9).await.unwrap(),
+        [overspeed(30, false)]
+    );
+    assert_eq!(f.store.periods_after(None, 9).await.unwrap().len(), 2);
+    assert_eq!(f.store.day_rows_after(None, 9).await.unwrap().len(), 1);
+    assert_eq!(f.store.load_states(0).await.unwrap().1, [state]);
+    assert!(mark(&f).await.is_none(), "it was judged");
+}
+
+async fn a_preview_tells_what_replacing_changes_and_changes_nothing(f: Fixture) {
+    let (claim, read) = marked(&f).await;
+    let reviewed = Violation {
+        start: at(1),
+        ..overspeed(20, false)
+    };
+    let mut b = batch(vec![]);
+    b.violations = vec![reviewed.clone()];
+    f.store.commit(&claim, 2, 3, b).await.unwrap();
+    let decision = Decision::Dismissed;
+    let decided = f
+        .store
+        .review(reviewed.id(), 1, decision, "no", "desk", at(900));
+    decided.await.unwrap();
+    let amended = Violation {
+        duration_ms: 1,
+        ..overspeed(30, false)
+    };
+    let rebuilt = Rebuilt {
+        violations: vec![amended.clone(), moved(10)],
+        periods: vec![period(0, 40)],
+        ..nothing(read)
+    };
+    let counts = async || {
+        let changes = f.count("SELECT count(*) FROM changes").await;
+        (changes, f.count("SELECT count(*) FROM marks").await)
+    };
+    let before = counts().await;
+    let preview = f.store.preview_source(rebuilt.clone()).await.unwrap();
+    assert_eq!(counts().await, before);
+    let told: Vec<_> = preview
+        .changes
+        .iter()
+        .map(|c| (c.id, c.kind, c.replaced_by))
+        .collect();
+    use ChangeKind::{Amended, Created};
+    let expected = [
+        (amended.id(), Amended, None),
+        (moved(10).id(), Created, None),
+        (reviewed.id(), Amended, Some(amended.id())),
+    ];
+    assert_eq!(told, expected);
+    let hours: Vec<_> = preview.subjects.into_iter().collect();
+    assert_eq!(hours, [(Subject::Driver("L1".into()), at(0))]);
+
+    f.store.replace(&claim, rebuilt.clone()).await.unwrap();
+    for (id, kind, replaced_by) in expected {
+        let (changes, _) = f.store.history(id).await.unwrap();
+        assert_eq!(changes.last().unwrap().kind, kind);
+        let filed = f.store.violation(id).await.unwrap().unwrap();
+        assert_eq!(filed.replaced_by, replaced_by);
+    }
+    assert_eq!(counts().await.0, before.0 + 3);
+    let again = f.store.preview_source(rebuilt).await.unwrap();
+    assert_eq!(again.changes, [], "it was told once, and is so now");
 }

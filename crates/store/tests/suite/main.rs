@@ -26,6 +26,7 @@ macro_rules! both {
 }
 
 mod any;
+mod aside;
 mod contract;
 mod exact;
 mod filing;
@@ -36,3 +37,4 @@ mod proxy;
 mod read;
 mod server;
 mod sqlite;
+mod sums;

@@ -7,16 +7,19 @@ use super::{Common, Http, begin, far_log};
 use crate::config::Config;
 use anyhow::{Context, Result};
 use prometheus::IntGauge;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use waywarden_bus::Log;
 use waywarden_rules::Profiles;
 use waywarden_store::{Store, WorkerStore};
-use waywarden_worker::{Crew, CrewView, Options, Work};
+use waywarden_worker::{Crew, CrewView, Late, Options, Work};
 
-/// Between two looks whether everything is drained, or what the crew does.
+/// Between two looks at what the crew does.
 const LOOK: Duration = Duration::from_secs(1);
+/// Between two looks whether everything is drained.
+const LOOK_DRAINED: Duration = Duration::from_millis(200);
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -66,6 +69,7 @@ async fn serve(config: Config, mut signals: Signals, drain: bool) -> Result<()> 
     let log = log.context("told to stop before Kafka was reached")?;
     let crew = Crew::new(log.join().await?, make_work(&log, &store, options(&config)));
     let view = crew.view();
+    let watched = view.clone();
     let metrics = prometheus::Registry::new();
     let figures = tokio::spawn(tell(Figures::new(&metrics)?, view.clone(), rest.clone()));
     let ready = view.clone();
@@ -93,7 +97,7 @@ async fn serve(config: Config, mut signals: Signals, drain: bool) -> Result<()> 
     let working = tokio::spawn(crew.run(stop.clone()));
     let why = tokio::select! {
         why = signals.end() => why,
-        drained = drained(&log, &store), if drain => {
+        drained = drained(&log, &store, &watched), if drain => {
             drained?;
             "drained"
         }
@@ -153,8 +157,46 @@ fn not_ready(view: &CrewView) -> Vec<String> {
     stopped.keys().map(label).collect()
 }
 
+/// Works without the other roles until the log is judged and nothing is marked any more. The
+/// workers are those that would do it in a running program, at once instead of when it is quiet:
+/// what they leave is what it would leave, also when this is killed on the way.
+///
+/// # Errors
+/// What stopped a partition.
+pub async fn catch_up(config: &Config, folder: &Path, store: &Arc<dyn Store>) -> Result<()> {
+    let log = far_log::open(config, folder).await?;
+    let at_once = Options {
+        late: Late {
+            quiet_ms: 0,
+            longest_ms: 0,
+            share_percent: 100,
+        },
+        ..options(config)
+    };
+    let place = care::Place {
+        log: Arc::clone(&log),
+        store: Arc::clone(store),
+        directory: None,
+        mine: Arc::new(|_| true),
+    };
+    care::announce(&place).await?;
+    let crew = Crew::new(log.join().await?, make_work(&log, store, at_once));
+    let (stop, view) = (CancellationToken::new(), crew.view());
+    let working = tokio::spawn(crew.run(stop.clone()));
+    let drained = drained(&log, store, &view).await;
+    stop.cancel();
+    working
+        .await
+        .context("the crew ended without an outcome")??;
+    log.close().await;
+    drained
+}
+
 /// Returns when what the log held at the call is on file and nothing waits to be judged again.
-async fn drained(log: &Arc<dyn Log>, store: &Arc<dyn Store>) -> Result<()> {
+///
+/// # Errors
+/// A partition of the crew stands still.
+async fn drained(log: &Arc<dyn Log>, store: &Arc<dyn Store>, view: &CrewView) -> Result<()> {
     let mut ends = Vec::new();
     for partition in 0..log.partitions() {
         ends.push((partition, log.range(partition).await?.1));
@@ -169,9 +211,12 @@ async fn drained(log: &Arc<dyn Log>, store: &Arc<dyn Store>) -> Result<()> {
         if behind == 0 && status.marks == 0 && status.dirty_subjects == 0 {
             return Ok(());
         }
+        if let Some((partition, why)) = view.now().stopped.into_iter().next() {
+            anyhow::bail!("partition {partition}: {why}");
+        }
         let (marks, subjects) = (status.marks, status.dirty_subjects);
         tracing::info!(behind, marks, subjects, "draining");
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(LOOK_DRAINED).await;
     }
 }
 

@@ -42,6 +42,12 @@ impl Reach {
         let single = self.sources.get(source).copied();
         self.every_source.into_iter().chain(single).min()
     }
+
+    /// From when on `source` is judged again, whose newest record on file is of `newest`: whoever
+    /// marks sources and whoever says which are marked asks this.
+    pub fn judged_again(&self, source: &SourceId, newest: Option<Timestamp>) -> Option<Timestamp> {
+        self.of(source).filter(|from| newest >= Some(*from))
+    }
 }
 
 /// A row with a key and dates.

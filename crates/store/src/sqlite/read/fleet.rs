@@ -24,6 +24,21 @@ pub(super) fn sources(c: &Connection, after: Option<&str>, limit: usize) -> Resu
     })
 }
 
+pub(in crate::sqlite) fn newest_records(
+    c: &Connection,
+    after: Option<&SourceId>,
+    limit: usize,
+) -> Result<Vec<(SourceId, Timestamp)>> {
+    let sql = "SELECT name, newest FROM (
+                   SELECT name, (SELECT max(time) FROM positions WHERE source = s.id) AS newest
+                   FROM sources s WHERE name > ?)
+               WHERE newest IS NOT NULL ORDER BY name LIMIT ?";
+    let after = after.map_or("", SourceId::as_str);
+    all(c, sql, (after, rows(limit)), |r| {
+        Ok((SourceId::new(r.string()?), r.time()?))
+    })
+}
+
 pub(super) fn positions(c: &Connection, page: &PositionPage) -> Result<Vec<FiledPosition>> {
     let Some(source) = source_id(c, page.source.as_str())? else {
         return Ok(Vec::new());

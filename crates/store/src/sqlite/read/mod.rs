@@ -2,13 +2,16 @@
 
 mod changes;
 mod fleet;
+pub(super) use fleet::newest_records;
 mod review;
 mod status;
-mod violations;
+mod summary;
+pub(super) mod violations;
 
 use super::SqliteStore;
 use crate::batch::Result;
 use crate::read::*;
+use crate::summary::{Summary, SummaryFilter};
 use async_trait::async_trait;
 use waywarden_model::registry::Registers;
 use waywarden_model::{
@@ -107,6 +110,18 @@ impl ReadStore for SqliteStore {
     ) -> Result<Vec<DriverDay>> {
         let filter = filter.clone();
         self.read(move |c| fleet::driver_days(c, &filter, after.as_ref(), limit))
+            .await
+    }
+
+    async fn summaries(
+        &self,
+        filter: &SummaryFilter,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Summary>> {
+        let (filter, after) = (filter.clone(), after.map(str::to_owned));
+        let zone = self.zone().clone();
+        self.read(move |c| summary::summaries(c, &zone, &filter, after.as_deref(), limit))
             .await
     }
 

@@ -29,7 +29,7 @@ pub(super) fn list(
     all(c, &sql, params_from_iter(values), |r| violation(r))
 }
 
-pub(super) fn one(c: &Connection, id: ViolationId) -> Result<Option<FiledViolation>> {
+pub(in crate::sqlite) fn one(c: &Connection, id: ViolationId) -> Result<Option<FiledViolation>> {
     let columns = violation_columns();
     let sql = format!("SELECT {columns} FROM violations v WHERE v.id = ?");
     Ok(all(c, &sql, [id.bytes().as_slice()], |r| violation(r))?.pop())

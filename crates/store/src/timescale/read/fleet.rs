@@ -27,6 +27,19 @@ pub(super) async fn sources(
     all(&found, |r| Ok(SourceId::new(r.string()?)))
 }
 
+pub(in crate::timescale) async fn newest_records(
+    store: &TimescaleStore,
+    after: Option<&SourceId>,
+    limit: usize,
+) -> Result<Vec<(SourceId, Timestamp)>> {
+    let sql = "SELECT s.name, n.time FROM sources s CROSS JOIN LATERAL
+                   (SELECT time FROM positions WHERE source = s.id ORDER BY time DESC LIMIT 1) n
+               WHERE s.name > $1 ORDER BY s.name LIMIT $2";
+    let after = written(after.map_or("", SourceId::as_str));
+    let found = store.rows(sql, &[&after, &rows(limit)]).await?;
+    all(&found, |r| Ok((SourceId::new(r.string()?), r.time()?)))
+}
+
 pub(super) async fn positions(
     store: &TimescaleStore,
     page: &PositionPage,

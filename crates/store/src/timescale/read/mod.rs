@@ -3,8 +3,10 @@
 mod changes;
 mod filter;
 mod fleet;
+pub(super) use fleet::newest_records;
 mod review;
 mod status;
+mod summary;
 
 use super::cells::all;
 use super::{TimescaleStore, Who};
@@ -12,6 +14,7 @@ use crate::batch::Result;
 use crate::evidence::{EVIDENCE, open};
 use crate::filed::{CHANGE, change, limit as rows, violation, violation_columns};
 use crate::read::*;
+use crate::summary::{Summary, SummaryFilter};
 use async_trait::async_trait;
 use filter::Filter;
 use waywarden_model::registry::Registers;
@@ -139,6 +142,15 @@ impl ReadStore for TimescaleStore {
         limit: usize,
     ) -> Result<Vec<DriverDay>> {
         fleet::driver_days(self, filter, after.as_ref(), limit).await
+    }
+
+    async fn summaries(
+        &self,
+        filter: &SummaryFilter,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Summary>> {
+        summary::summaries(self, filter, after, limit).await
     }
 
     async fn vehicle_periods(

@@ -1,0 +1,204 @@
+//! `waywarden recalculate` and what `import` says: beside a running program and without one.
+
+#![allow(clippy::unwrap_used)] // in a test what fails to unwrap has failed
+
+mod support;
+
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::{Command, Output};
+use support::{
+    PROGRAM, Running, acknowledged, addresses, settled, simulate_until, token, violations,
+};
+use waywarden_model::hash::{content_hash, partition_of};
+use waywarden_model::{Record, SourceId};
+use waywarden_store::{
+    AsideReason, AsideRecord, Batch, Options, RebuildStore, SqliteStore, WorkerStore,
+};
+
+const DAY: [&str; 4] = ["--from", "2026-03-10", "--to", "2026-03-11"];
+
+fn waywarden(command: &str, data: &Path, more: &[&str]) -> Output {
+    let mut program = Command::new(PROGRAM);
+    program.arg(command).arg("--data").arg(data).args(more);
+    program.output().unwrap()
+}
+
+fn recalculate(data: &Path, more: &[&str]) -> (String, String) {
+    let done = waywarden("recalculate", data, &[&DAY[..], more].concat());
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert_eq!(done.status.code(), Some(0), "{said}");
+    (String::from_utf8(done.stdout).unwrap(), said)
+}
+
+/// Id to plate and start of those that stand.
+fn standing(running: &Running, token: &str) -> BTreeMap<String, Value> {
+    let of = |v: String| {
+        let v: Value = serde_json::from_str(&v).unwrap();
+        (v["id"].as_str().unwrap().to_owned(), v)
+    };
+    violations(running, token).into_iter().map(of).collect()
+}
+
+/// The example's vehicles, the second of them in a class with lower limits since ever.
+fn slower(dir: &Path) -> String {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/example/vehicles.csv");
+    let text = std::fs::read_to_string(example).unwrap();
+    let row = "V0002,truck_over_3_5t";
+    assert!(text.contains(row));
+    let file = dir.join("vehicles.csv");
+    std::fs::write(&file, text.replace(row, "V0002,special_machine")).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_is_told_is_what_changes_with_and_without_a_running_program() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, ledger) = (dir.path().join("data"), dir.path().join("ledger.jsonl"));
+    let running = Running::start(&data);
+    let asker = token(&data);
+    let until = "2026-03-10T09:00:00+07:00";
+    simulate_until(&addresses(&running), &ledger, 3, until).finish();
+    settled(&running, &asker);
+    let before = standing(&running, &asker);
+    let (lines, said) = recalculate(&data, &["--dry-run"]);
+    assert_eq!(lines, "");
+    assert!(
+        said.contains("nothing would change; nothing was written"),
+        "{said}"
+    );
+    running.stop();
+
+    let imported = waywarden("import", &data, &[&slower(dir.path())]);
+    let said = String::from_utf8(imported.stderr).unwrap();
+    let named = "1 source is judged again: 90000000002 from its first record on";
+    assert!(said.contains(named), "{said}");
+
+    let (lines, said) = recalculate(&data, &["--dry-run"]);
+    let lines: Vec<Value> = lines
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    assert!(
+        said.contains("created") && said.contains("nothing was written"),
+        "{said}"
+    );
+    assert!(
+        lines.iter().all(|l| l["vehicle"] == "14C01002"),
+        "{lines:#?}"
+    );
+    assert!(lines.iter().all(|l| l.get("driver_id").is_none()));
+    let (_, said) = recalculate(&data, &[]);
+    let done = "left to judge: sources 0, hours of drivers or vehicles 0";
+    assert!(said.contains(done), "{said}");
+
+    let running = Running::start(&data);
+    settled(&running, &asker);
+    let after = standing(&running, &asker);
+    let told = |change: &str| -> BTreeSet<String> {
+        let of_kind = lines.iter().filter(|l| l["change"] == change);
+        of_kind
+            .map(|l| l["id"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let only = |a: &BTreeMap<String, Value>, b: &BTreeMap<String, Value>| -> BTreeSet<String> {
+        a.keys()
+            .filter(|id| !b.contains_key(*id))
+            .cloned()
+            .collect()
+    };
+    assert_eq!(told("created"), only(&after, &before));
+    assert_eq!(told("withdrawn"), only(&before, &after));
+    assert!(!told("created").is_empty());
+
+    let (_, said) = recalculate(&data, &["--wait", "--vehicle", "14C-010.02"]);
+    assert!(
+        said.contains("sources marked: 1; the running program"),
+        "{said}"
+    );
+    assert!(said.contains(done), "{said}");
+    assert_eq!(standing(&running, &asker), after);
+    running.stop();
+
+    for (more, code, says) in [
+        (
+            &["--vehicle", "14C-999.99"][..],
+            2,
+            "no record of `14C-999.99`",
+        ),
+        (&["--wait", "--dry-run"], 2, "cannot be used with"),
+    ] {
+        let done = waywarden("recalculate", &data, &[&DAY[..], more].concat());
+        let said = String::from_utf8(done.stderr).unwrap();
+        assert_eq!(done.status.code(), Some(code), "{said}");
+        assert!(said.contains(says), "{said}");
+    }
+}
+
+/// Sets records aside as a worker would have done whose gateway's clock was behind: copies of some
+/// that are on file, a millisecond later.
+async fn set_aside(data: &Path, source: &SourceId) -> usize {
+    let store = SqliteStore::open(&data.join("store.db"), Options::default()).unwrap();
+    let claim = store.claim(partition_of(source, 4), "test").await.unwrap();
+    let stored = store.stored_records(source, None, 5).await.unwrap();
+    let aside: Vec<AsideRecord> = stored
+        .iter()
+        .map(|stored| {
+            let time = stored.record.time.plus_millis(1);
+            let record = Record {
+                time,
+                ..stored.record.clone()
+            };
+            AsideRecord {
+                source: source.clone(),
+                hash: content_hash(&record),
+                record,
+                received: time.plus_millis(-3_600_000),
+                reason: AsideReason::Future,
+            }
+        })
+        .collect();
+    let count = aside.len();
+    let batch = Batch {
+        aside,
+        records_read: count as u64,
+        registry: claim.registry,
+        log: claim.log.clone().unwrap(),
+        ..Batch::default()
+    };
+    let at = claim.position;
+    store.commit(&claim, at, at, batch).await.unwrap();
+    count
+}
+
+#[test]
+fn what_was_set_aside_as_future_is_taken_in_when_its_time_has_come() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, ledger) = (dir.path().join("data"), dir.path().join("ledger.jsonl"));
+    let running = Running::start(&data);
+    let asker = token(&data);
+    let until = "2026-03-10T06:00:00+07:00";
+    simulate_until(&addresses(&running), &ledger, 1, until).finish();
+    let (filed, ..) = settled(&running, &asker);
+    running.stop();
+    let source = acknowledged(&ledger).first().unwrap().0.as_str().into();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let count = runtime.block_on(set_aside(&data, &source));
+    assert_eq!(count, 5);
+
+    let running = Running::start(&data);
+    let aside = |running: &Running| settled(running, &asker).2;
+    assert_eq!(aside(&running), 5);
+    let (_, said) = recalculate(&data, &["--readmit", "--wait"]);
+    assert!(said.contains("records taken in: 5"), "{said}");
+    assert!(
+        said.contains("sources marked: 1; the running program"),
+        "{said}"
+    );
+    assert_eq!(aside(&running), 0);
+    assert_eq!(settled(&running, &asker).0, filed + 5);
+    running.stop();
+    let (_, said) = recalculate(&data, &["--readmit"]);
+    assert!(said.contains("records taken in: 0"), "{said}");
+}
