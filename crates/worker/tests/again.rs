@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use waywarden_bus::{EmbeddedLog, Log};
+use waywarden_bus::{Append, EmbeddedLog, Log};
 use waywarden_model::hash::partition_of;
 use waywarden_model::registry::Registers;
 use waywarden_model::registry::import::reach;

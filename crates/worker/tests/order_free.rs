@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use waywarden_bus::{EmbeddedLog, Log};
+use waywarden_bus::{Append, EmbeddedLog, Log};
 use waywarden_model::hash::{content_hash, partition_of};
 use waywarden_model::registry::Registry;
 use waywarden_model::{

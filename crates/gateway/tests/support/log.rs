@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use std::sync::Mutex;
 use tokio::sync::{oneshot, watch};
-use waywarden_bus::{Append, BusError, Receipt, decode};
+use waywarden_bus::{Append, BusError, Offset, Receipt, decode};
 use waywarden_model::{Frame, Message, Tick, Timestamp};
 
 pub const PARTITIONS: u32 = 4;
