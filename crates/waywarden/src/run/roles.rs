@@ -15,15 +15,13 @@ use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use waywarden_bus::{EmbeddedLog, KafkaLog, Log};
-use waywarden_console::view::summary::BadgeThreshold;
 use waywarden_console::{Backlog, ConsoleHandle, LivePosition, ServiceStatus, StatusSource};
 use waywarden_gateway::{
     FreeSpace, GatewayConfig, GatewayHandle, Listener, Speaks, Surroundings, free_space_of,
     wire_sessions,
 };
 use waywarden_model::registry::{Registers, Registry, RegistryDirectory};
-use waywarden_model::{Message, Protocol, Record, SourceId, Speed, TimeZone, Timestamp};
-use waywarden_rules::{Profile, Profiles};
+use waywarden_model::{Message, Protocol, Record, SourceId, TimeZone, Timestamp};
 use waywarden_simulator::{Span, Told, device::Pace};
 use waywarden_store::{DataFolder, Older, Role, Store};
 use waywarden_wire::Transport;
@@ -107,7 +105,7 @@ impl Roles {
             positions,
             metrics,
             clock: Arc::new(crate::clock::now),
-            badge: badge_thresholds(),
+            badge: crate::profiles::badge_thresholds(),
             shutdown: rest.clone(),
         };
         let console = waywarden_console::serve(config.console.clone(), parts).await?;
@@ -205,20 +203,6 @@ impl Signals {
             link: signal(SignalKind::user_defined1())?,
         })
     }
-}
-
-/// Those of the profiles that know one.
-fn badge_thresholds() -> Vec<BadgeThreshold> {
-    let profiles = Profiles::vietnam();
-    let of = |p: &Arc<Profile>| {
-        p.badge.map(|badge| BadgeThreshold {
-            from: p.validity.from,
-            until: p.validity.until,
-            per_1000_km: badge.per_1000_km,
-            excess_over: Speed::from_kmh(badge.excess_over_kmh),
-        })
-    };
-    profiles.iter().filter_map(of).collect()
 }
 
 /// The log that the configuration names.
