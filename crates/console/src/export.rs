@@ -3,6 +3,7 @@
 
 use crate::cursor::MAX_HELD;
 use crate::fleet::driver;
+use crate::view::summary::{self, BadgeThreshold, SummaryView};
 use crate::view::violation::{COLUMNS, ViolationView};
 use crate::view::{Format, csv_line, json_line, text_cell};
 use serde::Serialize;
@@ -10,9 +11,10 @@ use std::io::Write;
 use waywarden_model::registry::Registry;
 use waywarden_model::{Course, DriverSaid, Plate, SourceId, Speed, Timestamp};
 use waywarden_store::read::{FiledPosition, PositionPage, ViolationFilter, ViolationKey};
-use waywarden_store::{ReadStore, StoreError};
+use waywarden_store::{ReadStore, StoreError, SummaryFilter};
 
 const PAGE: usize = 5000;
+const SUMS: usize = 500;
 // Sources are listed in pages of their own.
 const SOURCES: usize = MAX_HELD * 5;
 
@@ -215,6 +217,41 @@ impl PositionRow {
             self.reason.unwrap_or_default().to_owned(),
         ])
     }
+}
+
+/// Writes sums over days, in the order of ids; gives how many.
+///
+/// # Errors
+/// When the store cannot be read or `out` cannot be written.
+pub async fn summaries(
+    store: &dyn ReadStore,
+    filter: &SummaryFilter,
+    badge: Option<BadgeThreshold>,
+    format: Format,
+    out: &mut (dyn Write + Send),
+) -> Result<u64, ExportError> {
+    if format == Format::Csv {
+        out.write_all(&csv_line(summary::columns()))?;
+    }
+    let month = summary::is_month(filter.from, filter.to);
+    let (mut written, mut after) = (0, None::<String>);
+    loop {
+        let sums = store.summaries(filter, after.as_deref(), SUMS).await?;
+        for sum in &sums {
+            let view = SummaryView::new(sum, filter.of, badge, month);
+            out.write_all(&match format {
+                Format::Csv => view.csv(),
+                Format::JsonLines => json_line(&view),
+            })?;
+            written += 1;
+        }
+        match sums.into_iter().next_back() {
+            Some(last) => after = Some(last.key),
+            None => break,
+        }
+    }
+    out.flush()?;
+    Ok(written)
 }
 
 /// Writes violations, newest start first; gives how many.

@@ -1,4 +1,4 @@
-//! `waywarden export`: positions and violations on file, streamed to standard output.
+//! `waywarden export`: positions, violations and sums over days, streamed to standard output.
 
 use crate::exit::Ending;
 use crate::store::{Data, block_on};
@@ -6,10 +6,11 @@ use anyhow::{Context, Result};
 use std::io::{BufWriter, stdout};
 use waywarden_console::export::{self, PositionRange};
 use waywarden_console::view::Format;
-use waywarden_model::TimeZone;
+use waywarden_console::view::summary::BadgeThreshold;
 use waywarden_model::registry::{Registers, Registry};
+use waywarden_model::{Speed, TimeZone};
 use waywarden_store::read::ViolationFilter;
-use waywarden_store::{ReadOfData, Store};
+use waywarden_store::{ReadOfData, Store, SummaryFilter, SummaryOf};
 
 /// Bytes handed to standard output at once.
 const PIECE: usize = 64 << 10;
@@ -30,6 +31,9 @@ pub struct Args {
     /// Plate, id of a vehicle, or device; all when left out.
     #[arg(long, value_name = "VEHICLE")]
     vehicle: Option<String>,
+    /// Whose sums: `vehicle`, `driver` or `operator`.
+    #[arg(long, value_name = "WHOSE", default_value = "vehicle", value_parser = whose)]
+    by: SummaryOf,
     #[arg(long, value_enum)]
     format: Written,
     /// Why it is read; kept in the record of reads.
@@ -43,6 +47,8 @@ enum What {
     Positions,
     /// By start, the newest first; the period is that of the start.
     Violations,
+    /// Sums over the days of the period, of what `--by` names.
+    Summaries,
 }
 
 impl What {
@@ -50,6 +56,7 @@ impl What {
         match self {
             Self::Positions => "positions",
             Self::Violations => "violations",
+            Self::Summaries => "summaries",
         }
     }
 }
@@ -108,6 +115,10 @@ async fn write(store: &dyn Store, args: &Args, range: PositionRange) -> Result<u
             };
             export::violations(store, &filter, format, &mut out).await
         }
+        What::Summaries => {
+            let (filter, badge) = sums(args, &range)?;
+            export::summaries(store, &filter, badge, format, &mut out).await
+        }
     };
     written.context("what was written is not complete")
 }
@@ -119,6 +130,32 @@ async fn registry(store: &dyn Store) -> Result<Registry> {
         version => store.registers(version).await?,
     };
     Ok(Registry::new(version, registers))
+}
+
+fn whose(text: &str) -> Result<SummaryOf, String> {
+    SummaryOf::from_name(text).ok_or_else(|| "vehicle, driver or operator".to_owned())
+}
+
+/// The days that the range touches; `--vehicle` narrows sums by vehicle alone.
+///
+/// # Errors
+/// [`Ending::Usage`] where it would narrow nothing.
+fn sums(args: &Args, range: &PositionRange) -> Result<(SummaryFilter, Option<BadgeThreshold>)> {
+    if args.vehicle.is_some() && args.by != SummaryOf::Vehicle {
+        let why = format!("--vehicle does not narrow sums by {}", args.by.name());
+        return Err(Ending::Usage(why).into());
+    }
+    let zone = TimeZone::vietnam();
+    let badge = BadgeThreshold::at(&crate::profiles::badge_thresholds(), range.from);
+    let filter = SummaryFilter {
+        of: args.by,
+        from: zone.day_of(range.from),
+        to: zone.day_of(range.to.plus_millis(-1)),
+        only: range.vehicle.clone(),
+        operator: None,
+        excess_over: badge.map_or(Speed::ZERO, |b| b.excess_over),
+    };
+    Ok((filter, badge))
 }
 
 /// The row for the record of reads. Whoever may read the store's file needs no token: the system's

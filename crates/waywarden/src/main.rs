@@ -50,7 +50,7 @@ enum Command {
     Migrate(store::MigrateArgs),
     /// Check a configuration and print what differs from the defaults.
     CheckConfig(check_config::Args),
-    /// Write positions or violations on file to standard output.
+    /// Write positions, violations or sums over days to standard output.
     Export(export::Args),
     /// Judge a span of time again, or tell what that would change.
     Recalculate(recalculate::Args),

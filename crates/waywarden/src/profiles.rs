@@ -2,7 +2,9 @@
 
 use anyhow::{Result, bail};
 use std::io::Write;
-use waywarden_rules::Profiles;
+use waywarden_console::view::summary::BadgeThreshold;
+use waywarden_model::Speed;
+use waywarden_rules::{Profile, Profiles};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -41,4 +43,18 @@ pub fn run(args: &Args) -> Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// The badge thresholds of the profiles that know one, as the summaries take them.
+pub fn badge_thresholds() -> Vec<BadgeThreshold> {
+    let profiles = Profiles::vietnam();
+    let of = |p: &std::sync::Arc<Profile>| {
+        p.badge.map(|badge| BadgeThreshold {
+            from: p.validity.from,
+            until: p.validity.until,
+            per_1000_km: badge.per_1000_km,
+            excess_over: Speed::from_kmh(badge.excess_over_kmh),
+        })
+    };
+    profiles.iter().filter_map(of).collect()
 }

@@ -63,6 +63,7 @@ fn everything_acknowledged_is_written_once_and_the_reading_is_recorded() {
         .map(|v| id(&serde_json::from_str(v).unwrap()))
         .collect();
     assert_eq!(found.iter().map(id).collect::<BTreeSet<_>>(), shown);
+    check_sums(&data, &found);
     running.stop();
     check_record(&data);
 }
@@ -120,6 +121,33 @@ fn check_one_vehicle(data: &Path, written: &[Value]) {
     assert_eq!(text(&export(data, &none)), "");
 }
 
+/// Sums are of the violations and kilometres that are on file, in both forms.
+fn check_sums(data: &Path, violations: &[Value]) {
+    let sums = rows(&text(&export(data, &asked("summaries", "jsonl", &[]))));
+    let driven = |s: &Value| s["distance_km"].as_f64().unwrap() > 0.0;
+    assert!(sums.len() == 3 && sums.iter().any(driven), "{sums:#?}");
+    let counted = |s: &Value| -> u64 {
+        let by_kind = s["violations"].as_object().unwrap().values();
+        by_kind.map(|n| n.as_u64().unwrap()).sum()
+    };
+    let total: u64 = sums.iter().map(counted).sum();
+    let of_vehicles = |v: &&Value| !v["vehicle_id"].is_null();
+    assert_eq!(total, violations.iter().filter(of_vehicles).count() as u64);
+    let csv = text(&export(data, &asked("summaries", "csv", &[])));
+    let cells = |line: &str| -> Vec<String> { line.split(',').map(str::to_owned).collect() };
+    let mut lines = csv.lines().map(cells);
+    let header = lines.next().unwrap();
+    let at = |name: &str| header.iter().position(|c| c == name).unwrap();
+    for (line, sum) in lines.zip(&sums) {
+        assert_eq!(line.len(), header.len());
+        assert_eq!(line[at("vehicle_id")], sum["vehicle_id"]);
+        let km: f64 = line[at("distance_km")].parse().unwrap();
+        assert_eq!(Some(km), sum["distance_km"].as_f64());
+        let count: u64 = line[at("overspeed_10-20_count")].parse().unwrap();
+        assert_eq!(sum["bands"][2]["count"], count);
+    }
+}
+
 fn check_record(data: &Path) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let reads = runtime.block_on(async {
@@ -127,9 +155,10 @@ fn check_record(data: &Path) {
         store.reads(100).await.unwrap()
     });
     let exports: Vec<_> = reads.iter().filter(|r| r.what == "export").collect();
-    assert_eq!(exports.len(), 7, "{exports:#?}");
-    assert!(exports[0].object.starts_with("violations of all vehicles"));
-    assert!(exports[1].object.contains("14C-999.99"), "{exports:#?}");
+    assert_eq!(exports.len(), 9, "{exports:#?}");
+    assert!(exports[0].object.starts_with("summaries of all vehicles"));
+    assert!(exports[2].object.starts_with("violations of all vehicles"));
+    assert!(exports[3].object.contains("14C-999.99"), "{exports:#?}");
     assert!(exports.iter().all(|r| r.token.starts_with("command:uid=")));
 }
 
@@ -140,6 +169,7 @@ fn what_cannot_be_exported_is_refused_with_its_code() {
         (asked("positions", "csv", &[]), 3, "store.db is not there"),
         (asked("positions", "xml", &[]), 2, "xml"),
         (asked("tracks", "csv", &[]), 2, "tracks"),
+        (asked("summaries", "csv", &["--by", "plate"]), 2, "operator"),
         (
             vec![
                 "positions",

@@ -1,10 +1,10 @@
 //! Sums over days, with the rate of speed violations.
 
-use super::Seconds;
+use super::{Seconds, csv_line, text_cell};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
-use waywarden_model::{Band, Distance, Kind, Speed, Timestamp};
+use waywarden_model::{Band, Distance, Kind, LocalDay, Speed, Timestamp};
 use waywarden_store::{Summary, SummaryOf};
 
 /// From how many speed violations per 1000 km in a calendar month on a vehicle's badge is revoked,
@@ -123,6 +123,76 @@ impl SummaryView {
     }
 }
 
+/// Columns of a sum, in order: for every band its count, kilometres and seconds, then the counts of
+/// the other kinds.
+pub fn columns() -> Vec<String> {
+    let names = [
+        "vehicle",
+        "vehicle_id",
+        "driver_id",
+        "operator",
+        "days",
+        "distance_km",
+        "driving_s",
+        "stops",
+        "gaps_over_60_s",
+        "max_speed_kmh",
+    ];
+    let bands = Band::ALL.iter().flat_map(|band| {
+        ["count", "km", "s"].map(|figure| format!("overspeed_{}_{figure}", band.name()))
+    });
+    let last = ["speed_violations", "per_1000_km", "reaches_badge_threshold"];
+    let owned = |names: &[&str]| -> Vec<String> { names.iter().map(ToString::to_string).collect() };
+    let mut columns = owned(&names);
+    columns.extend(bands);
+    columns.extend(other_kinds().map(|kind| kind.name().to_owned()));
+    columns.extend(owned(&last));
+    columns
+}
+
+fn other_kinds() -> impl Iterator<Item = Kind> {
+    Kind::ALL.into_iter().filter(|k| *k != Kind::Overspeed)
+}
+
+impl SummaryView {
+    /// Cells in the order of [`columns`]; what does not apply is empty.
+    pub(crate) fn csv(&self) -> Vec<u8> {
+        fn some<T: ToString>(value: Option<T>) -> String {
+            value.map(|v| v.to_string()).unwrap_or_default()
+        }
+        let own = |text: &Option<String>| text.as_deref().map(text_cell).unwrap_or_default();
+        let mut cells = vec![
+            own(&self.vehicle),
+            own(&self.vehicle_id),
+            own(&self.driver_id),
+            own(&self.operator),
+            self.days.to_string(),
+            self.distance_km.to_string(),
+            self.driving_s.to_string(),
+            some(self.stops),
+            some(self.gaps_over_60_s),
+            some(self.max_speed_kmh),
+        ];
+        for band in &self.bands {
+            cells.push(band.count.to_string());
+            cells.push(band.distance_km.to_string());
+            cells.push(band.duration_s.to_string());
+        }
+        let count = |kind: Kind| self.violations.get(kind.name()).copied().unwrap_or(0);
+        cells.extend(other_kinds().map(|kind| count(kind).to_string()));
+        cells.push(some(self.speed_violations));
+        cells.push(some(self.per_1000_km));
+        cells.push(some(self.reaches_badge_threshold));
+        csv_line(cells)
+    }
+}
+
+/// Whether the days, both included, are a calendar month.
+pub fn is_month(from: LocalDay, to: LocalDay) -> bool {
+    let (first, last, behind) = (from.civil(), to.civil(), to.plus(1).civil());
+    (first.0, first.1) == (last.0, last.1) && first.2 == 1 && behind.2 == 1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,5 +227,13 @@ mod tests {
     fn a_threshold_holds_from_its_beginning_until_before_its_end() {
         let at = |s| BadgeThreshold::at(&[badge()], Timestamp::from_secs(s)).is_some();
         assert_eq!([at(-1), at(0), at(9), at(10)], [false, true, true, false]);
+    }
+
+    #[test]
+    fn only_all_the_days_of_a_month_are_one() {
+        let is = |from, to| is_month(LocalDay::parse(from).unwrap(), LocalDay::parse(to).unwrap());
+        assert!(is("2026-02-01", "2026-02-28") && is("2025-12-01", "2025-12-31"));
+        assert!(!is("2026-02-01", "2026-02-27") && !is("2026-02-02", "2026-02-28"));
+        assert!(!is("2026-02-01", "2026-03-31"));
     }
 }

@@ -10,11 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
-use waywarden_console::view::summary::BadgeThreshold;
 use waywarden_console::{Backlog, ConsoleHandle, ServiceStatus, StatusSource};
-use waywarden_model::Speed;
 use waywarden_model::registry::RegistryDirectory;
-use waywarden_rules::{Profile, Profiles};
 use waywarden_store::{Role, Store};
 
 /// Between two looks at the ends of the log.
@@ -63,7 +60,7 @@ async fn serve(config: Config, mut signals: Signals) -> Result<()> {
         positions: positions.clone(),
         metrics: prometheus::Registry::new(),
         clock: Arc::new(crate::clock::now),
-        badge: badge_thresholds(),
+        badge: crate::profiles::badge_thresholds(),
         shutdown: stop.clone(),
     };
     let console = waywarden_console::serve(config.console.clone(), parts).await?;
@@ -98,20 +95,6 @@ async fn serve(config: Config, mut signals: Signals) -> Result<()> {
     console.join().await?;
     tracing::info!("stopped; nothing is left undone");
     Ok(())
-}
-
-/// Those of the profiles that know one.
-pub fn badge_thresholds() -> Vec<BadgeThreshold> {
-    let profiles = Profiles::vietnam();
-    let of = |p: &Arc<Profile>| {
-        p.badge.map(|badge| BadgeThreshold {
-            from: p.validity.from,
-            until: p.validity.until,
-            per_1000_km: badge.per_1000_km,
-            excess_over: Speed::from_kmh(badge.excess_over_kmh),
-        })
-    };
-    profiles.iter().filter_map(of).collect()
 }
 
 fn show_link(console: &ConsoleHandle, config: &Config) {

@@ -4,7 +4,6 @@ use super::Demo;
 use super::demo::drive;
 use crate::config::{Config, LogKind};
 use crate::roles::care::{self, Kept, Mine};
-use crate::roles::console::badge_thresholds;
 use crate::roles::leap::Found;
 use crate::roles::signals::Signals;
 use crate::roles::{directory, far_log, gateway, live, worker};
@@ -110,7 +109,7 @@ impl Roles {
             positions,
             metrics,
             clock: Arc::new(crate::clock::now),
-            badge: badge_thresholds(),
+            badge: crate::profiles::badge_thresholds(),
             shutdown: rest.clone(),
         };
         let console = waywarden_console::serve(config.console.clone(), parts).await?;
