@@ -21,10 +21,14 @@ pub enum Kind {
     WeeklyRest,
     RouteDeviation,
     TransmissionGap,
+    /// Driving with nobody identified.
+    DriverNotIdentified,
+    /// One driver's card drives two vehicles at once.
+    CardInTwoVehicles,
 }
 
 impl Kind {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Overspeed,
         Self::ContinuousDriving,
         Self::DailyDriving,
@@ -34,6 +38,8 @@ impl Kind {
         Self::WeeklyRest,
         Self::RouteDeviation,
         Self::TransmissionGap,
+        Self::DriverNotIdentified,
+        Self::CardInTwoVehicles,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -47,6 +53,8 @@ impl Kind {
             Self::WeeklyRest => "weekly_rest",
             Self::RouteDeviation => "route_deviation",
             Self::TransmissionGap => "transmission_gap",
+            Self::DriverNotIdentified => "driver_not_identified",
+            Self::CardInTwoVehicles => "card_in_two_vehicles",
         }
     }
 
@@ -202,7 +210,7 @@ pub struct Span {
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Figures {
-    /// Sign or zone that set the limit, or the route that was left.
+    /// Sign or zone that set the limit, the route that was left, or the other vehicle's plate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object: Option<Arc<str>>,
     /// Greatest distance from the corridor, metres.

@@ -1,5 +1,9 @@
 //! The law as data: profiles with their dates, and a regime as a row of profiles without gaps.
 
+mod optional;
+
+pub use optional::Identification;
+
 use serde::Deserialize;
 use std::sync::Arc;
 use waywarden_model::registry::{Class, RoadSetting, Transport, Validity};
@@ -111,6 +115,7 @@ struct File {
     driving: Driving,
     transmission: Transmission,
     route: RouteDeviation,
+    identification: Option<Identification>,
 }
 
 /// One profile: the rules' numbers and the dates between which they are the law.
@@ -124,6 +129,7 @@ pub struct Profile {
     pub driving: Driving,
     pub transmission: Transmission,
     pub route: RouteDeviation,
+    pub identification: Option<Identification>,
     /// km/h by class and setting, in the order of [`RoadSetting::ALL`].
     limits: Vec<(Class, [Speed; 4])>,
 }
@@ -154,6 +160,7 @@ impl Profile {
             driving: file.driving,
             transmission: file.transmission,
             route: file.route,
+            identification: file.identification,
             limits: file
                 .limits
                 .into_iter()
@@ -208,6 +215,9 @@ impl File {
         positive("driving.break_s", self.driving.break_s)?;
         positive("driving.short_break_s", self.driving.short_break_s)?;
         positive("transmission.gap_s", self.transmission.gap_s)?;
+        for (field, value) in self.optional() {
+            positive(field, value)?;
+        }
         let mean = self.overspeed.mean_up_to_s;
         let fits = (0..=self.overspeed.gap_s).contains(&mean);
         self.must(
@@ -247,6 +257,12 @@ impl File {
             &self.until.map_or(String::new(), |t| t.to_string()),
             "after from",
         )
+    }
+
+    /// Numbers of the optional sections that must be greater than 0.
+    fn optional(&self) -> Vec<(&'static str, i64)> {
+        let identification = self.identification.iter().flat_map(|s| s.positive());
+        identification.collect()
     }
 
     #[allow(clippy::needless_pass_by_value)] // numbers and texts alike, shown only on failure

@@ -10,6 +10,8 @@ export const KINDS = [
   "weekly_rest",
   "route_deviation",
   "transmission_gap",
+  "driver_not_identified",
+  "card_in_two_vehicles",
 ] as const;
 export type Kind = (typeof KINDS)[number];
 

@@ -67,6 +67,8 @@ export const en: Record<keyof typeof vi, string> = {
   "kind.weekly_rest": "Weekly rest too short",
   "kind.route_deviation": "Off its route",
   "kind.transmission_gap": "Transmission gap",
+  "kind.driver_not_identified": "Driver not identified",
+  "kind.card_in_two_vehicles": "One card in two vehicles",
 
   "status.new": "New",
   "status.confirmed": "Confirmed",
@@ -106,6 +108,7 @@ export const en: Record<keyof typeof vi, string> = {
   "detail.gapDistance": "Distance apart",
   "detail.offset": "Furthest off",
   "detail.route": "Route",
+  "detail.otherVehicle": "Other vehicle",
   "detail.driver": "Driver (licence)",
   "detail.operator": "Operator",
   "detail.device": "Device",

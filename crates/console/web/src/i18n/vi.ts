@@ -65,6 +65,8 @@ export const vi = {
   "kind.weekly_rest": "Thiếu nghỉ trong tuần",
   "kind.route_deviation": "Chạy sai hành trình",
   "kind.transmission_gap": "Gián đoạn truyền dữ liệu",
+  "kind.driver_not_identified": "Không đăng nhập lái xe",
+  "kind.card_in_two_vehicles": "Một thẻ trên hai xe",
 
   "status.new": "Mới",
   "status.confirmed": "Đã xác nhận",
@@ -104,6 +106,7 @@ export const vi = {
   "detail.gapDistance": "Khoảng cách",
   "detail.offset": "Lệch xa nhất",
   "detail.route": "Tuyến",
+  "detail.otherVehicle": "Xe còn lại",
   "detail.driver": "Lái xe (GPLX)",
   "detail.operator": "Đơn vị vận tải",
   "detail.device": "Thiết bị",
