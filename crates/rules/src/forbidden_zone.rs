@@ -10,9 +10,7 @@ use crate::whom::Whom;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use waywarden_model::registry::Ban;
-use waywarden_model::{
-    Course, Distance, Figures, Kind, SourceId, Speed, Timestamp, Violation,
-};
+use waywarden_model::{Course, Distance, Figures, Kind, SourceId, Speed, Timestamp, Violation};
 
 /// The zones it drives in against their rule, by id.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -54,12 +52,9 @@ pub(crate) fn take(
     let moves = to.speed > Speed::from_kmh(profile.driving.moving_above_kmh);
     let class = served.vehicle.as_deref().and_then(|v| v.class);
     let second = ctx.profiles.zone().second_of_day(to.time);
-    let forbids = |ban: &Ban| {
-        ban.concerns(class) && ban.at(second) && (!moves || ban.heading(fix.course))
-    };
-    let mut zones: Vec<&Arc<str>> = ctx.network.bans_at(to.position, to.time, forbids);
-    zones.sort();
-    zones.dedup();
+    let forbids =
+        |ban: &Ban| ban.concerns(class) && ban.at(second) && (!moves || ban.heading(fix.course));
+    let zones = ctx.network.bans_at(to.position, to.time, forbids);
     let (inside, left) = std::mem::take(&mut state.0)
         .into_iter()
         .partition(|i| zones.contains(&&i.zone));
@@ -144,7 +139,9 @@ impl Inside {
                 at: Some(self.at),
                 ..Figures::default()
             },
-            ..self.whom.violation(Kind::ForbiddenZone, source, times, open)
+            ..self
+                .whom
+                .violation(Kind::ForbiddenZone, source, times, open)
         }
     }
 }

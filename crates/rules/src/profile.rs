@@ -2,7 +2,7 @@
 
 mod optional;
 
-pub use optional::Identification;
+pub use optional::{Identification, Licences, Stops, Tampering, Zones};
 
 use serde::Deserialize;
 use std::sync::Arc;
@@ -116,6 +116,10 @@ struct File {
     transmission: Transmission,
     route: RouteDeviation,
     identification: Option<Identification>,
+    stops: Option<Stops>,
+    zones: Option<Zones>,
+    licences: Option<Licences>,
+    tampering: Option<Tampering>,
 }
 
 /// One profile: the rules' numbers and the dates between which they are the law.
@@ -130,6 +134,10 @@ pub struct Profile {
     pub transmission: Transmission,
     pub route: RouteDeviation,
     pub identification: Option<Identification>,
+    pub stops: Option<Stops>,
+    pub zones: Option<Zones>,
+    pub licences: Option<Licences>,
+    pub tampering: Option<Tampering>,
     /// km/h by class and setting, in the order of [`RoadSetting::ALL`].
     limits: Vec<(Class, [Speed; 4])>,
 }
@@ -161,6 +169,10 @@ impl Profile {
             transmission: file.transmission,
             route: file.route,
             identification: file.identification,
+            stops: file.stops,
+            zones: file.zones,
+            licences: file.licences,
+            tampering: file.tampering,
             limits: file
                 .limits
                 .into_iter()
@@ -250,6 +262,9 @@ impl File {
             let sane = row.is_some_and(|r| r.iter().all(|v| (1..=200).contains(v)));
             self.must(sane, "limits", &class.name(), "between 1 and 200 km/h")?;
         }
+        let empty = self.licences.as_ref().and_then(Licences::empty);
+        let class = empty.map_or("", Class::name);
+        self.must(empty.is_none(), "licences", &class, "good for something")?;
         let dates = self.from.unwrap_or(Timestamp::MIN) < self.until.unwrap_or(Timestamp::MAX);
         self.must(
             dates,
@@ -262,7 +277,11 @@ impl File {
     /// Numbers of the optional sections that must be greater than 0.
     fn optional(&self) -> Vec<(&'static str, i64)> {
         let identification = self.identification.iter().flat_map(|s| s.positive());
-        identification.collect()
+        let stops = self.stops.iter().flat_map(|s| s.positive());
+        let zones = self.zones.iter().flat_map(|s| s.positive());
+        let tampering = self.tampering.iter().flat_map(|s| s.positive());
+        let all = identification.chain(stops).chain(zones).chain(tampering);
+        all.collect()
     }
 
     #[allow(clippy::needless_pass_by_value)] // numbers and texts alike, shown only on failure
@@ -399,6 +418,16 @@ mod tests {
                 "driving.day_s is 90000, it must be at most 86400",
             ),
             ("mixer = [60, 50, 60, 50]", "", "limits is without mixer"),
+            (
+                "unidentified_s = 300",
+                "unidentified_s = 0",
+                "identification.unidentified_s is 0, it must be greater than 0",
+            ),
+            (
+                "tractor_with_semi_trailer = [\"CE\", \"FC\"]",
+                "tractor_with_semi_trailer = []",
+                "licences is tractor_with_semi_trailer, it must be good for something",
+            ),
             (
                 "lat = [8.0, 23.5]",
                 "lat = [23.5, 8.0]",

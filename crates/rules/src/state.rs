@@ -2,8 +2,13 @@
 
 use crate::driving::DrivingState;
 use crate::filter::FilterState;
+use crate::forbidden_zone::ZoneState;
+use crate::frozen_position::FrozenState;
 use crate::overspeed::Episode;
+use crate::permits::PermitState;
+use crate::power_cut::PowerState;
 use crate::route_deviation::RouteState;
+use crate::unregistered_stop::StopState;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -48,6 +53,13 @@ pub struct SourceState {
     pub(crate) overspeed: Option<Episode>,
     pub(crate) driving: DrivingState,
     pub(crate) route: RouteState,
+    pub(crate) stop: StopState,
+    pub(crate) zones: ZoneState,
+    pub(crate) permits: PermitState,
+    /// Valid records that showed where it is since its place last jumped.
+    pub(crate) shown: u32,
+    pub(crate) frozen: FrozenState,
+    pub(crate) power: PowerState,
     pub(crate) day: Option<DayRow>,
     /// What the source serves, kept from the registers until it ends; never saved.
     #[serde(skip)]
@@ -66,6 +78,12 @@ impl SourceState {
             overspeed: None,
             driving: DrivingState::default(),
             route: RouteState::default(),
+            stop: StopState::default(),
+            zones: ZoneState::default(),
+            permits: PermitState::default(),
+            shown: 0,
+            frozen: FrozenState::default(),
+            power: PowerState::default(),
             day: None,
             assignment: None,
         }
@@ -94,6 +112,10 @@ impl SourceState {
             run.give_out_again();
         }
         state.route.give_out_again();
+        state.stop.give_out_again();
+        state.zones.give_out_again();
+        state.frozen.give_out_again();
+        state.power.give_out_again();
         state.to_bytes()
     }
 

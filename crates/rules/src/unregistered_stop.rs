@@ -54,7 +54,8 @@ pub(crate) fn take(
     let rule = profile.stops.as_ref();
     let vehicle = served.vehicle.as_deref();
     let vehicle = vehicle.filter(|v| {
-        v.transport.is_some_and(|t| rule.is_some_and(|r| r.transport.contains(&t)))
+        v.transport
+            .is_some_and(|t| rule.is_some_and(|r| r.transport.contains(&t)))
     });
     let id = vehicle.and_then(|v| v.route.as_deref());
     let corridor = id.and_then(|id| ctx.network.route(id, fix.time));
@@ -85,7 +86,9 @@ pub(crate) fn take(
 /// Ends the stop, where one is going on.
 pub(crate) fn close(state: &mut StopState, source: &SourceId) -> Option<Violation> {
     let standing = state.0.take()?;
-    standing.qualifies().then(|| standing.violation(source, false))
+    standing
+        .qualifies()
+        .then(|| standing.violation(source, false))
 }
 
 /// The violation of a stop that goes on, where it has grown since it was last asked for.
@@ -132,7 +135,9 @@ impl Standing {
                 at: Some((self.at.lat(), self.at.lon())),
                 ..Figures::default()
             },
-            ..self.whom.violation(Kind::UnregisteredStop, source, times, open)
+            ..self
+                .whom
+                .violation(Kind::UnregisteredStop, source, times, open)
         }
     }
 }

@@ -31,6 +31,10 @@ impl Whom {
         }
     }
 
+    pub fn serves(&self, served: &Served<'_>) -> bool {
+        self.vehicle.as_ref() == served.vehicle.as_deref().map(|v| &v.vehicle)
+    }
+
     /// A violation of `source` from the first to the last instant shown, which rests on all records
     /// between; the rule adds its own figures.
     pub fn violation(

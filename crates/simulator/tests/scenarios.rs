@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use waywarden_model::registry::{
-    Class, Fitting, Registers, Registry, Route, Stop, Transport, Validity, Vehicle as Registered,
+    Class, Fitting, Permit, Registers, Registry, Route, Stop, Transport, Validity,
+    Vehicle as Registered,
 };
 use waywarden_model::{
     Band, Kind, Plate, Record, SourceId, Speed, Timestamp, VehicleId, Violation,
@@ -100,6 +101,8 @@ fn registered(n: u32) -> Registered {
         route: astray.then(|| "coast".into()),
         speed_limit: None,
         break_ms: None,
+        inspection: Permit::default(),
+        badge: Permit::default(),
         validity: Validity::ALWAYS,
     }
 }

@@ -4,7 +4,8 @@
 use crate::batch::{Claim, DayState, Result, SavedState};
 use async_trait::async_trait;
 use waywarden_model::{
-    DayRow, LocalDay, Period, Record, SourceId, Timestamp, Verdict, Violation, ViolationId,
+    DayRow, DriverId, LocalDay, Period, Record, SourceId, Timestamp, Verdict, Violation,
+    ViolationId,
 };
 
 /// Newest days whose states are kept beside those that begin a month: data that comes later than
@@ -108,6 +109,13 @@ pub trait RebuildStore: Send + Sync {
         after: Option<(Timestamp, u64)>,
         limit: usize,
     ) -> Result<Vec<StoredRecord>>;
+
+    /// The sources that show driving of one of these drivers at or behind an instant, each with the
+    /// instant from which it does; a source may come more than once.
+    async fn sources_driven(
+        &self,
+        drivers: Vec<(DriverId, Timestamp)>,
+    ) -> Result<Vec<(SourceId, Timestamp)>>;
 
     /// One transaction under the partition's epoch: the difference to what is on file, the states,
     /// the mark cleared.

@@ -64,7 +64,10 @@ mod tests {
     fn hours_have_edges_and_may_go_over_midnight() {
         let at = |from, until, hour: u32, second: u32| {
             let hours = vec![Hours { from, until }];
-            let ban = Ban { hours, ..Ban::default() };
+            let ban = Ban {
+                hours,
+                ..Ban::default()
+            };
             ban.at(hour * 3600 + second)
         };
         for (hour, second, morning, night) in [

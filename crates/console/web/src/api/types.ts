@@ -12,6 +12,13 @@ export const KINDS = [
   "transmission_gap",
   "driver_not_identified",
   "card_in_two_vehicles",
+  "unregistered_stop",
+  "forbidden_zone",
+  "driving_licence",
+  "inspection",
+  "badge",
+  "operator_licence",
+  "tampering",
 ] as const;
 export type Kind = (typeof KINDS)[number];
 

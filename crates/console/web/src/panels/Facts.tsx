@@ -13,6 +13,7 @@ export function Facts({ v }: { v: ViolationDetail }) {
   return (
     <>
       <dl className="facts">
+        {v.rule && <Fact name={t("detail.rule")}>{t.code("rule", v.rule)}</Fact>}
         <Speed v={v} t={t} />
         <Time v={v} t={t} />
         <Way v={v} t={t} />
@@ -89,6 +90,8 @@ function Time({ v, t }: { v: ViolationDetail; t: Translator }) {
 const OBJECTS: Partial<Record<Kind, Key>> = {
   route_deviation: "detail.route",
   card_in_two_vehicles: "detail.otherVehicle",
+  unregistered_stop: "detail.route",
+  forbidden_zone: "detail.zone",
 };
 
 function Way({ v, t }: { v: ViolationDetail; t: Translator }) {
