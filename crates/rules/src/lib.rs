@@ -14,6 +14,7 @@ mod jump;
 mod limit;
 mod overspeed;
 mod permits;
+mod places;
 mod power_cut;
 pub mod profile;
 mod route_deviation;

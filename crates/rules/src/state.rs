@@ -2,13 +2,10 @@
 
 use crate::driving::DrivingState;
 use crate::filter::FilterState;
-use crate::forbidden_zone::ZoneState;
-use crate::frozen_position::FrozenState;
 use crate::overspeed::Episode;
 use crate::permits::PermitState;
+use crate::places::Places;
 use crate::power_cut::PowerState;
-use crate::route_deviation::RouteState;
-use crate::unregistered_stop::StopState;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -52,13 +49,10 @@ pub struct SourceState {
     pub(crate) filter: FilterState,
     pub(crate) overspeed: Option<Episode>,
     pub(crate) driving: DrivingState,
-    pub(crate) route: RouteState,
-    pub(crate) stop: StopState,
-    pub(crate) zones: ZoneState,
+    pub(crate) places: Places,
     pub(crate) permits: PermitState,
     /// Valid records that showed where it is since its place last jumped.
     pub(crate) shown: u32,
-    pub(crate) frozen: FrozenState,
     pub(crate) power: PowerState,
     pub(crate) day: Option<DayRow>,
     /// What the source serves, kept from the registers until it ends; never saved.
@@ -77,12 +71,9 @@ impl SourceState {
             filter: FilterState::default(),
             overspeed: None,
             driving: DrivingState::default(),
-            route: RouteState::default(),
-            stop: StopState::default(),
-            zones: ZoneState::default(),
+            places: Places::default(),
             permits: PermitState::default(),
             shown: 0,
-            frozen: FrozenState::default(),
             power: PowerState::default(),
             day: None,
             assignment: None,
@@ -111,10 +102,7 @@ impl SourceState {
         if let Some(run) = &mut state.overspeed {
             run.give_out_again();
         }
-        state.route.give_out_again();
-        state.stop.give_out_again();
-        state.zones.give_out_again();
-        state.frozen.give_out_again();
+        state.places.give_out_again();
         state.power.give_out_again();
         state.to_bytes()
     }
@@ -159,6 +147,11 @@ impl Outputs {
 
     pub(crate) fn violation(&mut self, violation: Violation) {
         self.violations.insert(violation.id(), violation);
+    }
+
+    /// Violations that a rule gave: none, one or several.
+    pub(crate) fn all(&mut self, found: impl IntoIterator<Item = Violation>) {
+        found.into_iter().for_each(|v| self.violation(v));
     }
 
     pub(crate) fn day(&mut self, row: DayRow) {

@@ -2,15 +2,12 @@
 
 use crate::driving::{self, Scene};
 use crate::filter::{self, Filtered, Fix};
-use crate::forbidden_zone::Moved;
 use crate::overspeed::{self, Interval};
+use crate::places::Seen;
 use crate::profile::{Profile, Profiles};
 use crate::state::{Anchor, Outputs, SourceState};
 use crate::unregistered_stop::Stands;
-use crate::{
-    forbidden_zone, frozen_position, jump, limit, permits, power_cut, route_deviation,
-    transmission_gap, unregistered_stop,
-};
+use crate::{jump, limit, permits, power_cut, transmission_gap};
 use std::sync::Arc;
 use waywarden_model::registry::{Assignment, Registry};
 use waywarden_model::{
@@ -160,7 +157,7 @@ fn judge(
             if let Some(from) = state.last.as_ref().filter(|_| served.primary()) {
                 let from = (from, state.shown);
                 let jumped = jump::between(from, &to, &state.source, served, profile);
-                jumped.into_iter().for_each(|v| out.violation(v));
+                out.all(jumped);
             }
             state.shown = 1;
             stop_computing(state, &scene, &to, out);
@@ -191,7 +188,7 @@ fn power(
     let driven_by = driven.map(|l| l.driver.as_ref());
     let (cut, source) = (&mut state.power, &state.source);
     let over = power_cut::take(cut, source, record, driven_by, served, profile);
-    over.into_iter().for_each(|v| out.violation(v));
+    out.all(over);
 }
 
 /// A reader of cards needs no satellites: what a record without a fix says about the driver
@@ -258,7 +255,7 @@ fn place(
     };
     if let Some(from) = &state.placed {
         let gap = transmission_gap::between(from, &to, &state.source, served, profile);
-        gap.into_iter().for_each(|v| out.violation(v));
+        out.all(gap);
     }
     state.placed = Some(to);
 }
@@ -285,40 +282,23 @@ fn drive(
         let pair = (from, to);
         let run = &mut state.overspeed;
         let ended = overspeed::take(run, pair, interval, &limit, served, profile);
-        ended
-            .and_then(|e| e.closed(&state.source))
-            .into_iter()
-            .for_each(|v| out.violation(v));
+        out.all(ended.and_then(|e| e.closed(&state.source)));
     }
-    let distance = interval.map_or_else(Default::default, |i| i.distance);
-    // Silence as long as a break proves nothing about where the vehicle was (as D5).
-    if interval.is_some_and(|i| i.ms >= scene.break_ms()) {
-        close_places(state, out);
-    }
-    let (route, source) = (&mut state.route, &state.source);
-    let left = route_deviation::take(route, source, to, distance, ctx, served, profile);
-    left.into_iter().for_each(|v| out.violation(v));
-    let moved = Moved {
-        to,
-        course: record.course,
-        distance,
-    };
-    let zones = &mut state.zones;
-    let left = forbidden_zone::take(zones, source, &moved, ctx, served, profile);
-    left.into_iter().for_each(|v| out.violation(v));
     let since = interval.map(|i| (i.ms, i.distance));
     let stopped = driving::take(&mut state.driving, to, since, scene, out);
-    let stands = state.driving.stands_since().map(|since| Stands {
-        // Of a stop that goes on behind a silence only what is seen again counts.
-        since: if stopped { since } else { to.time },
-        door: record.door,
-    });
-    let (stop, source) = (&mut state.stop, &state.source);
-    let over = unregistered_stop::take(stop, source, to, stands.as_ref(), ctx, served, profile);
-    over.into_iter().for_each(|v| out.violation(v));
-    let (frozen, odometer) = (&mut state.frozen, record.odometer_m);
-    let over = frozen_position::take(frozen, source, to, odometer, served, profile);
-    over.into_iter().for_each(|v| out.violation(v));
+    let seen = Seen {
+        record,
+        fix: to,
+        distance: interval.map_or_else(Default::default, |i| i.distance),
+        behind_silence: interval.is_some_and(|i| i.ms >= scene.break_ms()),
+        stands: state.driving.stands_since().map(|since| Stands {
+            // Of a stop that goes on behind a silence only what is seen again counts.
+            since: if stopped { since } else { to.time },
+            door: record.door,
+        }),
+    };
+    let (places, source) = (&mut state.places, &state.source);
+    places.take(source, &seen, ctx, (served, profile), out);
     roll_day(state, record.time, ctx, out);
     if state.driving.open_since().is_some() {
         permits::take(&mut state.permits, to, ctx, served, profile);
@@ -336,24 +316,11 @@ fn drive(
     }
 }
 
-/// Ends what rests on where the vehicle was from fix to fix.
-fn close_places(state: &mut SourceState, out: &mut Outputs) {
-    let source = &state.source;
-    let route = route_deviation::close(&mut state.route, source);
-    let stop = unregistered_stop::close(&mut state.stop, source);
-    let zones = forbidden_zone::close(&mut state.zones, source);
-    let frozen = frozen_position::close(&mut state.frozen, source);
-    let over = route.into_iter().chain(stop).chain(frozen).chain(zones);
-    over.for_each(|v| out.violation(v));
-}
-
 /// Between the records before and behind a jump nothing is computed (A3b).
 fn stop_computing(state: &mut SourceState, scene: &Scene<'_>, to: &Anchor, out: &mut Outputs) {
     let run = state.overspeed.take();
-    run.and_then(|e| e.closed(&state.source))
-        .into_iter()
-        .for_each(|v| out.violation(v));
-    close_places(state, out);
+    out.all(run.and_then(|e| e.closed(&state.source)));
+    state.places.close(&state.source, out);
     driving::end(&mut state.driving, to, scene, out);
 }
 
@@ -394,7 +361,7 @@ fn count(
 /// record does not hold figures of the day before.
 pub fn end_day(state: &mut SourceState, out: &mut Outputs) {
     let permits = permits::close(&mut state.permits, &state.source);
-    permits.into_iter().for_each(|v| out.violation(v));
+    out.all(permits);
     state.day.take().into_iter().for_each(|d| out.day(d));
 }
 
@@ -405,17 +372,11 @@ pub fn flush(state: &mut SourceState, out: &mut Outputs) {
         .overspeed
         .as_mut()
         .and_then(|e| e.growing(&state.source));
-    growing.into_iter().for_each(|v| out.violation(v));
+    out.all(growing);
     let source = &state.source;
-    let away = route_deviation::growing(&mut state.route, source);
-    let stop = unregistered_stop::growing(&mut state.stop, source);
-    let zones = forbidden_zone::growing(&mut state.zones, source);
-    let permits = permits::growing(&mut state.permits, source);
-    let frozen = frozen_position::growing(&mut state.frozen, source);
-    let cut = power_cut::growing(&mut state.power, source);
-    let single = away.into_iter().chain(stop).chain(frozen).chain(cut);
-    let going_on = single.chain(zones).chain(permits);
-    going_on.for_each(|v| out.violation(v));
+    state.places.flush(source, out);
+    out.all(power_cut::growing(&mut state.power, source));
+    out.all(permits::growing(&mut state.permits, source));
     state.day.iter().for_each(|d| out.day(d.clone()));
 }
 
@@ -437,6 +398,6 @@ pub fn finish(state: &mut SourceState, ctx: &Context<'_>, out: &mut Outputs) {
     }
     end_day(state, out);
     let cut = power_cut::close(&mut state.power, &state.source);
-    cut.into_iter().for_each(|v| out.violation(v));
+    out.all(cut);
     flush(state, out);
 }
