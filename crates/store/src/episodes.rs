@@ -133,8 +133,8 @@ pub(crate) fn successor(old: &Standing, stated: &[&Violation]) -> Option<Violati
         .map(|v| v.id())
 }
 
-/// Kinds that the subject stage states.
-pub(crate) const fn rests_on_periods(kind: Kind) -> bool {
+/// Kinds that the subject stage states: they rest on periods.
+pub(crate) const fn counts_driving(kind: Kind) -> bool {
     matches!(
         kind,
         Kind::ContinuousDriving

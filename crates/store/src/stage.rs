@@ -2,7 +2,7 @@
 //! of its judgement is filed.
 
 use crate::batch::{Claim, Judged, Result, StoreError};
-use crate::episodes::rests_on_periods;
+use crate::episodes::counts_driving;
 use waywarden_model::{DriverDay, DriverId, LocalDay, Subject, TimeZone, Timestamp, Violation};
 
 /// Times that a judge may ask for an earlier window before it is given everything.
@@ -53,7 +53,7 @@ pub(crate) fn settled<'a>(subject: &Subject, judged: &'a Judged) -> Result<Vec<&
         .iter()
         .filter(|v| v.start >= judged.settled_from)
         .collect();
-    let foreign = |v: &&&Violation| v.subject != *subject || !rests_on_periods(v.kind);
+    let foreign = |v: &&&Violation| v.subject != *subject || !counts_driving(v.kind);
     match stated.iter().find(foreign) {
         Some(v) => Err(StoreError::Failed(format!(
             "the subject stage stated a violation of another owner ({})",

@@ -4,7 +4,7 @@ use super::rows::{Reader, all};
 use super::source_id;
 use super::writer::Session;
 use crate::batch::Result;
-use crate::episodes::rests_on_periods;
+use crate::episodes::counts_driving;
 use crate::evidence::{COPIED, Copies, EVIDENCE, FRAME, frame, open};
 use crate::read::FrozenEvidence;
 use crate::rows::{self, PERIOD, RECORD};
@@ -28,7 +28,7 @@ pub(super) fn freeze(
     for number in copies.frames() {
         frames.extend(all(conn, &sql, [number], |r| frame(r))?);
     }
-    let periods = if rests_on_periods(v.kind) {
+    let periods = if counts_driving(v.kind) {
         periods(conn, v)?
     } else {
         Vec::new()

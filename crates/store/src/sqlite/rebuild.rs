@@ -5,7 +5,7 @@ use super::states::Concerned;
 use super::writer::Session;
 use super::{SqliteStore, commit, source_id, states, violations};
 use crate::batch::{Claim, DayState, Result};
-use crate::episodes::{Standing, rests_on_periods, successor};
+use crate::episodes::{Standing, counts_driving, successor};
 use crate::filed::{STORED, behind as behind_key, limit as rows, stored};
 use crate::rebuild::{DAYS_KEPT, Due, Mark, RebuildStore, Rebuilt, Replaced, StoredRecord};
 use crate::rows::{Columns, RECORD, verdicts_shown};
@@ -307,7 +307,7 @@ fn replace_violations(session: &mut Session<'_>, r: &Rebuilt, done: &mut Replace
     let stated: Vec<_> = r.violations.iter().collect();
     let on_file = violations::standing_between(session.conn, &subject, behind(r), until(r))?;
     // Driving hours of a source without a driver have the same subject; their stage withdraws them.
-    let gone = |o: &&Standing| !rests_on_periods(o.kind) && !ids.contains(&o.file.id);
+    let gone = |o: &&Standing| !counts_driving(o.kind) && !ids.contains(&o.file.id);
     for old in on_file.iter().filter(gone) {
         let successor = successor(old, &stated);
         violations::withdraw(session.conn, old.file.id, successor, r.now)?;

@@ -5,7 +5,7 @@ use super::states;
 use super::violations;
 use super::writer::Session;
 use crate::batch::{Judged, Result, SubjectJudge};
-use crate::episodes::{rests_on_periods, successor};
+use crate::episodes::{counts_driving, successor};
 use crate::rows::{self, PERIOD, corrupt};
 use crate::stage::{Stage, Window, days, settled};
 use rusqlite::Connection;
@@ -93,7 +93,7 @@ fn file(
         violations::upsert(session, v, stage.now)?;
     }
     for old in violations::standing(session.conn, subject, judged.settled_from)? {
-        if rests_on_periods(old.kind) && !ids.contains(&old.file.id) {
+        if counts_driving(old.kind) && !ids.contains(&old.file.id) {
             let successor = successor(&old, &stated);
             violations::withdraw(session.conn, old.file.id, successor, stage.now)?;
         }

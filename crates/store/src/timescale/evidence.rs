@@ -3,7 +3,7 @@
 use super::cells::{Reader, all};
 use super::trouble::Outcome;
 use super::work::Work;
-use crate::episodes::rests_on_periods;
+use crate::episodes::counts_driving;
 use crate::evidence::{COPIED, Copies, FRAME, ZSTD_LEVEL, frame};
 use crate::filed::limit;
 use crate::rows::{self, PERIOD, RECORD};
@@ -21,7 +21,7 @@ pub(super) async fn freeze(
     }
     let sql = format!("SELECT {FRAME} FROM frames WHERE id = ANY($1)");
     let frames = all(&work.rows(&sql, &[&copies.frames()]).await?, |r| frame(r))?;
-    let periods = if rests_on_periods(v.kind) {
+    let periods = if counts_driving(v.kind) {
         periods(work, v).await?
     } else {
         Vec::new()

@@ -8,7 +8,7 @@ use super::violations::{self, Upserts};
 use super::work::Work;
 use super::{TimescaleStore, Who, Writing};
 use crate::batch::{Claim, DayState, Result};
-use crate::episodes::{rests_on_periods, successor};
+use crate::episodes::{counts_driving, successor};
 use crate::filed::{STORED, behind as behind_key, day_state, limit as rows, mark, stored};
 use crate::rebuild::{Due, Mark, RebuildStore, Rebuilt, Replaced, StoredRecord};
 use crate::rows::{Cells, Columns, RECORD, verdicts_shown};
@@ -301,7 +301,7 @@ async fn replace_violations(work: &mut Work<'_>, r: &Rebuilt, done: &mut Replace
     // Driving hours of a source without a driver have the same subject; their stage withdraws them.
     let gone: Vec<_> = on_file
         .iter()
-        .filter(|old| !rests_on_periods(old.kind) && !ids.contains(&old.file.id))
+        .filter(|old| !counts_driving(old.kind) && !ids.contains(&old.file.id))
         .map(|old| (old.file.id, successor(old, &stated)))
         .collect();
     violations::withdraw(work, &gone, r.now).await?;

@@ -6,7 +6,7 @@ use super::trouble::Outcome;
 use super::violations::{self, Upserts};
 use super::work::Work;
 use crate::batch::{Judged, SubjectJudge};
-use crate::episodes::{rests_on_periods, successor};
+use crate::episodes::{counts_driving, successor};
 use crate::rows::{self, Cells, Columns, PERIOD, corrupt};
 use crate::stage::{Stage, Window, days, settled};
 use async_trait::async_trait;
@@ -107,7 +107,7 @@ impl Judging {
         let standing = violations::standing(work, subject, judged.settled_from).await?;
         let gone: Vec<_> = standing
             .iter()
-            .filter(|old| rests_on_periods(old.kind) && !ids.contains(&old.file.id))
+            .filter(|old| counts_driving(old.kind) && !ids.contains(&old.file.id))
             .map(|old| (old.file.id, successor(old, &stated)))
             .collect();
         violations::withdraw(work, &gone, now).await?;
