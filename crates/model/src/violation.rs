@@ -21,10 +21,28 @@ pub enum Kind {
     WeeklyRest,
     RouteDeviation,
     TransmissionGap,
+    /// Driving with nobody identified.
+    DriverNotIdentified,
+    /// One driver's card drives two vehicles at once.
+    CardInTwoVehicles,
+    /// Standing on the registered route and at none of its stops.
+    UnregisteredStop,
+    /// Driving in a zone against its ban.
+    ForbiddenZone,
+    /// Driving with a driving licence that does not entitle to it.
+    DrivingLicence,
+    /// In service without a valid certificate of inspection.
+    Inspection,
+    /// In service without a valid badge of transport business.
+    Badge,
+    /// In service while the operator's licence to carry is not valid.
+    OperatorLicence,
+    /// A sign that the device was tampered with.
+    Tampering,
 }
 
 impl Kind {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 18] = [
         Self::Overspeed,
         Self::ContinuousDriving,
         Self::DailyDriving,
@@ -34,6 +52,15 @@ impl Kind {
         Self::WeeklyRest,
         Self::RouteDeviation,
         Self::TransmissionGap,
+        Self::DriverNotIdentified,
+        Self::CardInTwoVehicles,
+        Self::UnregisteredStop,
+        Self::ForbiddenZone,
+        Self::DrivingLicence,
+        Self::Inspection,
+        Self::Badge,
+        Self::OperatorLicence,
+        Self::Tampering,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -47,6 +74,15 @@ impl Kind {
             Self::WeeklyRest => "weekly_rest",
             Self::RouteDeviation => "route_deviation",
             Self::TransmissionGap => "transmission_gap",
+            Self::DriverNotIdentified => "driver_not_identified",
+            Self::CardInTwoVehicles => "card_in_two_vehicles",
+            Self::UnregisteredStop => "unregistered_stop",
+            Self::ForbiddenZone => "forbidden_zone",
+            Self::DrivingLicence => "driving_licence",
+            Self::Inspection => "inspection",
+            Self::Badge => "badge",
+            Self::OperatorLicence => "operator_licence",
+            Self::Tampering => "tampering",
         }
     }
 
@@ -64,15 +100,27 @@ pub enum Rule {
     Late,
     TwoWeeks,
     NotCompensated,
+    WrongClass,
+    Expired,
+    Withdrawn,
+    Jump,
+    FrozenPosition,
+    PowerCut,
 }
 
 impl Rule {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 11] = [
         Self::Insufficient,
         Self::MoreThanThreeReduced,
         Self::Late,
         Self::TwoWeeks,
         Self::NotCompensated,
+        Self::WrongClass,
+        Self::Expired,
+        Self::Withdrawn,
+        Self::Jump,
+        Self::FrozenPosition,
+        Self::PowerCut,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -82,6 +130,12 @@ impl Rule {
             Self::Late => "late",
             Self::TwoWeeks => "two_weeks",
             Self::NotCompensated => "not_compensated",
+            Self::WrongClass => "wrong_class",
+            Self::Expired => "expired",
+            Self::Withdrawn => "withdrawn",
+            Self::Jump => "jump",
+            Self::FrozenPosition => "frozen_position",
+            Self::PowerCut => "power_cut",
         }
     }
 
@@ -202,7 +256,7 @@ pub struct Span {
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Figures {
-    /// Sign or zone that set the limit, or the route that was left.
+    /// Sign or zone that set the limit, the route, the forbidden zone, or the other vehicle's plate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object: Option<Arc<str>>,
     /// Greatest distance from the corridor, metres.

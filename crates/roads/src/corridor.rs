@@ -74,6 +74,11 @@ impl Corridor {
         self.near(p, |s| s.terminal)
     }
 
+    /// Whether any stop is registered.
+    pub fn has_stops(&self) -> bool {
+        !self.stops.is_empty()
+    }
+
     /// Within the radius of a stop; a terminal is one.
     pub fn near_stop(&self, p: Position) -> bool {
         self.near(p, |_| true)
@@ -130,6 +135,7 @@ mod tests {
         assert!(c.near_terminal(at(21.001, 107.0)) && c.near_stop(at(21.001, 107.0)));
         assert!(!c.near_terminal(at(21.001, 107.1)) && c.near_stop(at(21.001, 107.1)));
         assert!(!c.near_stop(at(21.002, 107.1)));
+        assert!(c.has_stops() && !route(vec![], vec![]).has_stops());
     }
 
     proptest! {

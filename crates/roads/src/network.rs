@@ -8,7 +8,7 @@ use rstar::RTree;
 use rstar::primitives::{GeomWithData, Rectangle};
 use std::collections::HashMap;
 use std::sync::Arc;
-use waywarden_model::registry::{Registry, RoadSetting};
+use waywarden_model::registry::{Ban, Registry, RoadSetting};
 use waywarden_model::{Course, LimitSource, Position, Speed, Timestamp};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -32,6 +32,8 @@ pub struct Network {
     by_id: HashMap<Arc<str>, Vec<usize>>,
     regions: Vec<Region>,
     region_index: RTree<Entry>,
+    /// Whether any zone has a ban: most networks have none.
+    bans: bool,
     stretches: Vec<Stretch>,
     stretch_index: RTree<Entry>,
     content_hash: u64,
@@ -55,6 +57,7 @@ impl Network {
         Self {
             corridors,
             by_id,
+            bans: all.zones.iter().any(|z| z.ban.is_some()),
             regions,
             region_index,
             stretches,
@@ -79,6 +82,25 @@ impl Network {
         self.regions_at(p, t)
             .filter_map(|r| r.setting)
             .max_by_key(|s| rank(*s))
+    }
+
+    /// Ids of the zones at `p` whose ban `forbids`, each once, in order.
+    pub fn bans_at(
+        &self,
+        p: Position,
+        t: Timestamp,
+        forbids: impl Fn(&Ban) -> bool,
+    ) -> Vec<&Arc<str>> {
+        if !self.bans {
+            return Vec::new();
+        }
+        let banned = self
+            .regions_at(p, t)
+            .filter(|r| r.ban.as_ref().is_some_and(&forbids));
+        let mut ids: Vec<&Arc<str>> = banned.map(|r| &r.id).collect();
+        ids.sort();
+        ids.dedup();
+        ids
     }
 
     /// The corridor of route `id` as it is at `t`.
@@ -218,6 +240,14 @@ mod hash {
         }
         h.update(&z.limit.map_or(i32::MIN, |l| l.centi()).to_le_bytes());
         h.update(z.setting.map_or("", |s| s.name()).as_bytes());
+        if let Some(b) = &z.ban {
+            h.update(&[1]);
+            b.classes.iter().for_each(|c| h.update(c.name().as_bytes()));
+            for hours in &b.hours {
+                h.update(&[hours.from.to_le_bytes(), hours.until.to_le_bytes()].concat());
+            }
+            h.update(&b.direction.map_or(u16::MAX, |d| d.centi()).to_le_bytes());
+        }
         h.digest()
     }
 

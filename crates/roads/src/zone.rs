@@ -1,9 +1,9 @@
-//! An area with a limit or a road setting of its own, prepared for asking whether it holds a point.
+//! An area with a limit, a road setting or a ban of its own, prepared for asking whether it holds a point.
 
 use crate::geometry::Area;
 use geo::{Coord, Intersects, LineString, Polygon};
 use std::sync::Arc;
-use waywarden_model::registry::{RoadSetting, Validity, Zone};
+use waywarden_model::registry::{Ban, RoadSetting, Validity, Zone};
 use waywarden_model::{Position, Speed, Timestamp};
 
 /// A zone of the register. Its outline counts as inside, the outline of a hole too.
@@ -12,6 +12,7 @@ pub(crate) struct Region {
     pub(crate) id: Arc<str>,
     pub(crate) limit: Option<Speed>,
     pub(crate) setting: Option<RoadSetting>,
+    pub(crate) ban: Option<Ban>,
     validity: Validity,
     polygons: Vec<Polygon<f64>>,
 }
@@ -34,6 +35,7 @@ impl Region {
             id: zone.id.clone(),
             limit: zone.limit,
             setting: zone.setting,
+            ban: zone.ban.clone(),
             validity: zone.validity,
             polygons,
         };
@@ -88,6 +90,7 @@ mod tests {
             polygons: vec![vec![square(0.0, 0.3), square(0.1, 0.2)], vec![]],
             limit: None,
             setting: None,
+            ban: None,
             validity: Validity::ALWAYS,
         });
         assert_eq!(areas.len(), 1);

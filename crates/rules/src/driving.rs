@@ -20,7 +20,8 @@ pub(crate) enum DrivingState {
     #[default]
     Unknown,
     Stopped {
-        /// First record of the stop (D3).
+        /// First record of the stop (D2, D3).
+        since: Timestamp,
         at: Position,
         run: Option<Run>,
     },
@@ -79,7 +80,7 @@ pub(crate) fn take(
     let broken = since.is_none_or(|(ms, _)| ms >= scene.break_ms());
     let was_driving = matches!(state, DrivingState::Driving { .. });
     if broken {
-        end(state, to.position, scene, out);
+        end(state, to, scene, out);
     }
     let distance = since.map_or(Distance::ZERO, |(_, d)| d);
     let moves = to.speed > Speed::from_kmh(rule.moving_above_kmh);
@@ -87,11 +88,12 @@ pub(crate) fn take(
         DrivingState::Unknown => {
             let run = moves.then(|| Run::from(to));
             *state = DrivingState::Stopped {
+                since: to.time,
                 at: to.position,
                 run,
             };
         }
-        DrivingState::Stopped { at, run } => {
+        DrivingState::Stopped { at, run, .. } => {
             let run_on = run.take().filter(|_| moves);
             *run = moves.then(|| run_on.map_or_else(|| Run::from(to), |r| r.longer(distance)));
             let starts = run.take_if(|r| r.ends_stop(*at, to.position, rule));
@@ -102,10 +104,11 @@ pub(crate) fn take(
             }
         }
         DrivingState::Driving { open, slow } => {
-            if let (false, Some((_, place))) = (moves, *slow) {
+            if let (false, Some((since, at))) = (moves, *slow) {
                 open.close(scene.source, out);
                 *state = DrivingState::Stopped {
-                    at: place,
+                    since,
+                    at,
                     run: None,
                 };
                 return true;
@@ -132,13 +135,14 @@ pub(crate) fn change_driver(state: &mut DrivingState, t: Timestamp, driver: Opti
     }
 }
 
-/// Ends driving at the last record; the vehicle counts as stopped at `place`.
-pub(crate) fn end(state: &mut DrivingState, place: Position, scene: &Scene<'_>, out: &mut Outputs) {
+/// Ends driving at the last record; the vehicle counts as stopped at `here`.
+pub(crate) fn end(state: &mut DrivingState, here: &Anchor, scene: &Scene<'_>, out: &mut Outputs) {
     match state {
         DrivingState::Driving { open, .. } => {
             open.close(scene.source, out);
             *state = DrivingState::Stopped {
-                at: place,
+                since: here.time,
+                at: here.position,
                 run: None,
             };
         }
@@ -148,6 +152,14 @@ pub(crate) fn end(state: &mut DrivingState, place: Position, scene: &Scene<'_>, 
 }
 
 impl DrivingState {
+    /// First record of the stop at which it stands.
+    pub(crate) fn stands_since(&self) -> Option<Timestamp> {
+        match self {
+            Self::Stopped { since, .. } => Some(*since),
+            Self::Unknown | Self::Driving { .. } => None,
+        }
+    }
+
     pub(crate) fn open_since(&self) -> Option<Timestamp> {
         match self {
             Self::Driving { open, .. } => Some(open.start),
@@ -157,12 +169,8 @@ impl DrivingState {
 }
 
 impl Scene<'_> {
-    /// Break that ends continuous driving in this vehicle, milliseconds.
     pub fn break_ms(&self) -> i64 {
-        let vehicle = self.served.vehicle.as_deref();
-        vehicle
-            .and_then(|v| v.break_ms)
-            .unwrap_or_else(|| self.profile.break_ms(vehicle.and_then(|v| v.transport)))
+        self.served.break_ms(self.profile)
     }
 }
 

@@ -8,18 +8,26 @@ pub mod distance;
 mod driving;
 pub mod evaluate;
 mod filter;
+mod forbidden_zone;
+mod frozen_position;
+mod jump;
 mod limit;
 mod overspeed;
+mod permits;
+mod places;
+mod power_cut;
 pub mod profile;
 mod route_deviation;
 mod state;
 mod step;
 pub mod subject;
 mod transmission_gap;
+mod unregistered_stop;
+mod whom;
 
 pub use profile::{Badge, Profile, ProfileError, Profiles};
 pub use state::{Outputs, SourceState, StateError};
 pub use step::{Admit, Context, admit, end_day, finish, flush, step};
 
 /// Version of the engine, kept with every saved state: where it differs, a source is rebuilt.
-pub const ENGINE_VERSION: u32 = 1;
+pub const ENGINE_VERSION: u32 = 2;

@@ -1,5 +1,9 @@
 //! The law as data: profiles with their dates, and a regime as a row of profiles without gaps.
 
+mod optional;
+
+pub use optional::{Identification, Licences, Stops, Tampering, Zones};
+
 use serde::Deserialize;
 use std::sync::Arc;
 use waywarden_model::registry::{Class, RoadSetting, Transport, Validity};
@@ -122,6 +126,11 @@ struct File {
     transmission: Transmission,
     route: RouteDeviation,
     badge: Option<Badge>,
+    identification: Option<Identification>,
+    stops: Option<Stops>,
+    zones: Option<Zones>,
+    licences: Option<Licences>,
+    tampering: Option<Tampering>,
 }
 
 /// One profile: the rules' numbers and the dates between which they are the law.
@@ -137,6 +146,11 @@ pub struct Profile {
     pub route: RouteDeviation,
     /// None where the law knows no such threshold, or it was not checked.
     pub badge: Option<Badge>,
+    pub identification: Option<Identification>,
+    pub stops: Option<Stops>,
+    pub zones: Option<Zones>,
+    pub licences: Option<Licences>,
+    pub tampering: Option<Tampering>,
     /// km/h by class and setting, in the order of [`RoadSetting::ALL`].
     limits: Vec<(Class, [Speed; 4])>,
 }
@@ -168,6 +182,11 @@ impl Profile {
             transmission: file.transmission,
             route: file.route,
             badge: file.badge,
+            identification: file.identification,
+            stops: file.stops,
+            zones: file.zones,
+            licences: file.licences,
+            tampering: file.tampering,
             limits: file
                 .limits
                 .into_iter()
@@ -225,6 +244,9 @@ impl File {
         if let Some(badge) = self.badge {
             positive("badge.per_1000_km", badge.per_1000_km.into())?;
         }
+        for (field, value) in self.optional() {
+            positive(field, value)?;
+        }
         let mean = self.overspeed.mean_up_to_s;
         let fits = (0..=self.overspeed.gap_s).contains(&mean);
         self.must(
@@ -257,6 +279,9 @@ impl File {
             let sane = row.is_some_and(|r| r.iter().all(|v| (1..=200).contains(v)));
             self.must(sane, "limits", &class.name(), "between 1 and 200 km/h")?;
         }
+        let empty = self.licences.as_ref().and_then(Licences::empty);
+        let class = empty.map_or("", Class::name);
+        self.must(empty.is_none(), "licences", &class, "good for something")?;
         let dates = self.from.unwrap_or(Timestamp::MIN) < self.until.unwrap_or(Timestamp::MAX);
         self.must(
             dates,
@@ -264,6 +289,16 @@ impl File {
             &self.until.map_or(String::new(), |t| t.to_string()),
             "after from",
         )
+    }
+
+    /// Numbers of the optional sections that must be greater than 0.
+    fn optional(&self) -> Vec<(&'static str, i64)> {
+        let identification = self.identification.iter().flat_map(|s| s.positive());
+        let stops = self.stops.iter().flat_map(|s| s.positive());
+        let zones = self.zones.iter().flat_map(|s| s.positive());
+        let tampering = self.tampering.iter().flat_map(|s| s.positive());
+        let all = identification.chain(stops).chain(zones).chain(tampering);
+        all.collect()
     }
 
     #[allow(clippy::needless_pass_by_value)] // numbers and texts alike, shown only on failure
@@ -400,6 +435,16 @@ mod tests {
                 "driving.day_s is 90000, it must be at most 86400",
             ),
             ("mixer = [60, 50, 60, 50]", "", "limits is without mixer"),
+            (
+                "unidentified_s = 300",
+                "unidentified_s = 0",
+                "identification.unidentified_s is 0, it must be greater than 0",
+            ),
+            (
+                "tractor_with_semi_trailer = [\"CE\", \"FC\"]",
+                "tractor_with_semi_trailer = []",
+                "licences is tractor_with_semi_trailer, it must be good for something",
+            ),
             (
                 "lat = [8.0, 23.5]",
                 "lat = [23.5, 8.0]",

@@ -3,7 +3,9 @@
 use crate::driving::DrivingState;
 use crate::filter::FilterState;
 use crate::overspeed::Episode;
-use crate::route_deviation::RouteState;
+use crate::permits::PermitState;
+use crate::places::Places;
+use crate::power_cut::PowerState;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,7 +49,11 @@ pub struct SourceState {
     pub(crate) filter: FilterState,
     pub(crate) overspeed: Option<Episode>,
     pub(crate) driving: DrivingState,
-    pub(crate) route: RouteState,
+    pub(crate) places: Places,
+    pub(crate) permits: PermitState,
+    /// Valid records that showed where it is since its place last jumped.
+    pub(crate) shown: u32,
+    pub(crate) power: PowerState,
     pub(crate) day: Option<DayRow>,
     /// What the source serves, kept from the registers until it ends; never saved.
     #[serde(skip)]
@@ -65,7 +71,10 @@ impl SourceState {
             filter: FilterState::default(),
             overspeed: None,
             driving: DrivingState::default(),
-            route: RouteState::default(),
+            places: Places::default(),
+            permits: PermitState::default(),
+            shown: 0,
+            power: PowerState::default(),
             day: None,
             assignment: None,
         }
@@ -93,7 +102,8 @@ impl SourceState {
         if let Some(run) = &mut state.overspeed {
             run.give_out_again();
         }
-        state.route.give_out_again();
+        state.places.give_out_again();
+        state.power.give_out_again();
         state.to_bytes()
     }
 
@@ -137,6 +147,11 @@ impl Outputs {
 
     pub(crate) fn violation(&mut self, violation: Violation) {
         self.violations.insert(violation.id(), violation);
+    }
+
+    /// Violations that a rule gave: none, one or several.
+    pub(crate) fn all(&mut self, found: impl IntoIterator<Item = Violation>) {
+        found.into_iter().for_each(|v| self.violation(v));
     }
 
     pub(crate) fn day(&mut self, row: DayRow) {

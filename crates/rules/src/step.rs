@@ -3,9 +3,11 @@
 use crate::driving::{self, Scene};
 use crate::filter::{self, Filtered, Fix};
 use crate::overspeed::{self, Interval};
+use crate::places::Seen;
 use crate::profile::{Profile, Profiles};
 use crate::state::{Anchor, Outputs, SourceState};
-use crate::{limit, route_deviation, transmission_gap};
+use crate::unregistered_stop::Stands;
+use crate::{jump, limit, permits, power_cut, transmission_gap};
 use std::sync::Arc;
 use waywarden_model::registry::{Assignment, Registry};
 use waywarden_model::{
@@ -26,6 +28,21 @@ pub struct Context<'a> {
 pub(crate) struct Served<'a> {
     pub vehicle: &'a Option<Arc<Assignment>>,
     pub registry: u32,
+}
+
+impl Served<'_> {
+    /// A second source of a vehicle is filed, not judged.
+    fn primary(&self) -> bool {
+        self.vehicle.as_ref().is_none_or(|v| v.primary)
+    }
+
+    /// Break that ends continuous driving in this vehicle, milliseconds.
+    pub fn break_ms(&self, profile: &Profile) -> i64 {
+        let vehicle = self.vehicle.as_deref();
+        vehicle
+            .and_then(|v| v.break_ms)
+            .unwrap_or_else(|| profile.break_ms(vehicle.and_then(|v| v.transport)))
+    }
 }
 
 /// Whether a record is filed among the positions.
@@ -80,6 +97,7 @@ pub fn step(
         registry: version,
     };
     let verdict = judge(state, record, ctx, &served, &profile, out);
+    power(state, record, &served, &profile, out);
     count(state, record, verdict, &served, ctx, out);
     state.assignment = Some((version, dated));
     verdict
@@ -124,18 +142,24 @@ fn judge(
             Verdict::Invalid(reason)
         }
         Filtered::Valid(fix) => {
-            let judged = served.vehicle.as_ref().is_none_or(|v| v.primary);
             let to = anchor(state, record, fix, ctx);
             place(state, record, served, profile, out);
-            if judged {
+            if served.primary() {
                 drive(state, record, &to, ctx, &scene, out);
             }
             said(state, record, ctx);
+            state.shown = state.shown.saturating_add(1);
             state.last = Some(to);
             Verdict::Valid
         }
         Filtered::Anchored(fix) => {
             let to = anchor(state, record, fix, ctx);
+            if let Some(from) = state.last.as_ref().filter(|_| served.primary()) {
+                let from = (from, state.shown);
+                let jumped = jump::between(from, &to, &state.source, served, profile);
+                out.all(jumped);
+            }
+            state.shown = 1;
             stop_computing(state, &scene, &to, out);
             said(state, record, ctx);
             state.placed = Some(to.clone());
@@ -143,6 +167,28 @@ fn judge(
             Verdict::Valid
         }
     }
+}
+
+/// What a record says of its power supply counts whether or not it has a fix.
+fn power(
+    state: &mut SourceState,
+    record: &Record,
+    served: &Served<'_>,
+    profile: &Profile,
+    out: &mut Outputs,
+) {
+    if !served.primary() {
+        return;
+    }
+    // Long after the last fix nobody knows whether it still drives (D5).
+    let long_ms = served.break_ms(profile);
+    let seen = |l: &&Anchor| record.time.since(l.time) < long_ms;
+    let last = state.last.as_ref().filter(seen);
+    let driven = last.filter(|_| state.driving.open_since().is_some());
+    let driven_by = driven.map(|l| l.driver.as_ref());
+    let (cut, source) = (&mut state.power, &state.source);
+    let over = power_cut::take(cut, source, record, driven_by, served, profile);
+    out.all(over);
 }
 
 /// A reader of cards needs no satellites: what a record without a fix says about the driver
@@ -209,7 +255,7 @@ fn place(
     };
     if let Some(from) = &state.placed {
         let gap = transmission_gap::between(from, &to, &state.source, served, profile);
-        gap.into_iter().for_each(|v| out.violation(v));
+        out.all(gap);
     }
     state.placed = Some(to);
 }
@@ -236,23 +282,27 @@ fn drive(
         let pair = (from, to);
         let run = &mut state.overspeed;
         let ended = overspeed::take(run, pair, interval, &limit, served, profile);
-        ended
-            .and_then(|e| e.closed(&state.source))
-            .into_iter()
-            .for_each(|v| out.violation(v));
+        out.all(ended.and_then(|e| e.closed(&state.source)));
     }
-    let distance = interval.map_or_else(Default::default, |i| i.distance);
-    let route = &mut state.route;
-    // Silence as long as a break proves nothing about where the vehicle was (as D5).
-    if interval.is_some_and(|i| i.ms >= scene.break_ms()) {
-        let before = route_deviation::close(route, &state.source);
-        before.into_iter().for_each(|v| out.violation(v));
-    }
-    let left = route_deviation::take(route, &state.source, to, distance, ctx, served, profile);
-    left.into_iter().for_each(|v| out.violation(v));
     let since = interval.map(|i| (i.ms, i.distance));
     let stopped = driving::take(&mut state.driving, to, since, scene, out);
+    let seen = Seen {
+        record,
+        fix: to,
+        distance: interval.map_or_else(Default::default, |i| i.distance),
+        behind_silence: interval.is_some_and(|i| i.ms >= scene.break_ms()),
+        stands: state.driving.stands_since().map(|since| Stands {
+            // Of a stop that goes on behind a silence only what is seen again counts.
+            since: if stopped { since } else { to.time },
+            door: record.door,
+        }),
+    };
+    let (places, source) = (&mut state.places, &state.source);
+    places.take(source, &seen, ctx, (served, profile), out);
     roll_day(state, record.time, ctx, out);
+    if state.driving.open_since().is_some() {
+        permits::take(&mut state.permits, to, ctx, served, profile);
+    }
     if let Some(day) = &mut state.day {
         day.stops += u32::from(stopped);
         day.max_speed = day.max_speed.max(to.speed);
@@ -269,23 +319,17 @@ fn drive(
 /// Between the records before and behind a jump nothing is computed (A3b).
 fn stop_computing(state: &mut SourceState, scene: &Scene<'_>, to: &Anchor, out: &mut Outputs) {
     let run = state.overspeed.take();
-    run.and_then(|e| e.closed(&state.source))
-        .into_iter()
-        .for_each(|v| out.violation(v));
-    let left = route_deviation::close(&mut state.route, &state.source);
-    left.into_iter().for_each(|v| out.violation(v));
-    driving::end(&mut state.driving, to.position, scene, out);
+    out.all(run.and_then(|e| e.closed(&state.source)));
+    state.places.close(&state.source, out);
+    driving::end(&mut state.driving, to, scene, out);
 }
 
 fn roll_day(state: &mut SourceState, t: Timestamp, ctx: &Context<'_>, out: &mut Outputs) {
     let today = ctx.profiles.zone().day_of(t);
     if state.day.as_ref().is_none_or(|d| d.day != today) {
+        end_day(state, out);
         let begun = DayRow::new(state.source.clone(), today);
-        state
-            .day
-            .replace(begun)
-            .into_iter()
-            .for_each(|d| out.day(d));
+        state.day = Some(begun);
     }
 }
 
@@ -313,9 +357,11 @@ fn count(
     }
 }
 
-/// Ends the day row of a day that is over, so that the state before a local day's first record does
-/// not hold figures of the day before.
+/// Ends what is counted by the day where one is over, so that the state before a local day's first
+/// record does not hold figures of the day before.
 pub fn end_day(state: &mut SourceState, out: &mut Outputs) {
+    let permits = permits::close(&mut state.permits, &state.source);
+    out.all(permits);
     state.day.take().into_iter().for_each(|d| out.day(d));
 }
 
@@ -326,9 +372,11 @@ pub fn flush(state: &mut SourceState, out: &mut Outputs) {
         .overspeed
         .as_mut()
         .and_then(|e| e.growing(&state.source));
-    growing.into_iter().for_each(|v| out.violation(v));
-    let away = route_deviation::growing(&mut state.route, &state.source);
-    away.into_iter().for_each(|v| out.violation(v));
+    out.all(growing);
+    let source = &state.source;
+    state.places.flush(source, out);
+    out.all(power_cut::growing(&mut state.power, source));
+    out.all(permits::growing(&mut state.permits, source));
     state.day.iter().for_each(|d| out.day(d.clone()));
 }
 
@@ -348,5 +396,8 @@ pub fn finish(state: &mut SourceState, ctx: &Context<'_>, out: &mut Outputs) {
         };
         stop_computing(state, &scene, &last, out);
     }
+    end_day(state, out);
+    let cut = power_cut::close(&mut state.power, &state.source);
+    out.all(cut);
     flush(state, out);
 }

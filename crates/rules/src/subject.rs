@@ -3,6 +3,8 @@
 //! subject's set of periods.
 
 mod hours;
+mod two_vehicles;
+mod unidentified;
 
 use crate::profile::Profiles;
 use hours::Counted;
@@ -57,6 +59,8 @@ pub fn judge(
     let mut violations = continuous(profiles, subject, &pieces);
     violations.extend(by_day(profiles, subject, &pieces));
     violations.extend(by_week(profiles, subject, &pieces));
+    violations.extend(unidentified::judge(profiles, subject, &pieces));
+    violations.extend(two_vehicles::judge(profiles, subject, &sorted));
     SubjectResult {
         need_from: None,
         violations,
@@ -106,17 +110,19 @@ fn continuous(profiles: &Profiles, subject: &Subject, pieces: &[Piece<'_>]) -> V
         chain.clear();
     };
     for piece in pieces {
-        let rested = chain.last().is_some_and(|l| {
-            let pause = piece.start.since(l.end);
-            pause > 0 && pause >= l.period.break_ms
-        });
-        if rested {
+        if chain.last().is_some_and(|last| rested(last, piece)) {
             judge_chain(&mut chain);
         }
         chain.push(*piece);
     }
     judge_chain(&mut chain);
     found
+}
+
+/// Whether the pause between two pieces is a sufficient break (D8).
+fn rested(before: &Piece<'_>, next: &Piece<'_>) -> bool {
+    let pause = next.start.since(before.end);
+    pause > 0 && pause >= before.period.break_ms
 }
 
 /// Driving in a local day, judged by the law of that day (D7, D11, D16).
@@ -225,5 +231,32 @@ fn violation(kind: Kind, subject: &Subject, pieces: &[Piece<'_>], c: &Counted<'_
             ..Figures::default()
         },
         spans: pieces.iter().map(span).collect(),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn at(time: &str) -> Timestamp {
+        Timestamp::parse_rfc3339(time).unwrap()
+    }
+
+    /// Driving of a goods vehicle, in seconds from 2026-03-10T00:00:00Z on.
+    pub(crate) fn period(vehicle: &str, driver: Option<&str>, from: i64, to: i64) -> Period {
+        let second = |s| at("2026-03-10T00:00:00Z").plus_millis(s * 1000);
+        Period {
+            source: vehicle.into(),
+            start: second(from),
+            end: second(to),
+            open: false,
+            vehicle: Some(vehicle.into()),
+            plate: Some(waywarden_model::Plate::new(vehicle)),
+            driver: driver.map(Into::into),
+            operator: None,
+            break_ms: 900_000,
+            distance: Distance::ZERO,
+            registry: 1,
+        }
     }
 }

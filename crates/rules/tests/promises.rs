@@ -3,9 +3,13 @@
 #![allow(clippy::unwrap_used)] // in a test what fails to unwrap has failed
 
 use proptest::prelude::*;
-use waywarden_model::registry::{Registry, Validity};
+use std::collections::BTreeSet;
+use waywarden_model::registry::{
+    Ban, Class, Driver, Permit, Registers, Registry, Route, Stop, Validity, Zone,
+};
 use waywarden_model::{
-    CardId, DriverId, DriverSaid, Position, Record, RecordKind, SourceId, Speed, Timestamp,
+    Alarm, CardId, DriverId, DriverSaid, Kind, Position, Record, RecordKind, SourceId, Speed,
+    Timestamp,
 };
 use waywarden_roads::Network;
 use waywarden_rules::evaluate::{Evaluation, evaluate, input, sort};
@@ -21,8 +25,11 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let text = "plate,class,transport\n14C1,truck_over_3_5t,goods\n14C2,bus,taxi\n";
+        let text =
+            "plate,class,transport,route\n14C1,car_over_28_seats,fixed_route,R1\n14C2,bus,taxi,\n";
         let mut registers = input::vehicles(text).unwrap();
+        places(&mut registers);
+        permits(&mut registers);
         registers.cards.push(waywarden_model::registry::Card {
             id: CardId::from("0A"),
             driver: DriverId::from("220000000001"),
@@ -50,6 +57,95 @@ impl World {
     }
 }
 
+/// The road north for 100 km with a stop at its beginning; of three zones on it two are banned.
+fn places(registers: &mut Registers) {
+    let p = |km: f64, lon: f64| Position::new(21.0 + km / 111.195, lon).unwrap();
+    registers.routes.push(Route {
+        id: "R1".into(),
+        name: "R1".into(),
+        line: vec![p(0.0, 107.0), p(100.0, 107.0)],
+        half_width_m: 100.0,
+        stops: vec![Stop {
+            name: "south".into(),
+            position: p(0.0, 107.0),
+            radius_m: 300.0,
+            terminal: true,
+        }],
+        validity: Validity::ALWAYS,
+    });
+    for (id, km, classes) in [
+        ("Z1", 1.0, vec![]),
+        ("Z2", 2.0, vec![Class::CarOver28Seats]),
+        ("Z3", 8.0, vec![Class::Tanker]),
+    ] {
+        let corners = [
+            (km, 106.9),
+            (km, 107.1),
+            (km + 5.0, 107.1),
+            (km + 5.0, 106.9),
+        ];
+        let ring = corners.iter().chain(&corners[..1]);
+        registers.zones.push(Zone {
+            id: id.into(),
+            name: id.into(),
+            polygons: vec![vec![ring.map(|(km, lon)| p(*km, *lon)).collect()]],
+            limit: None,
+            setting: None,
+            ban: Some(Ban {
+                classes,
+                ..Ban::default()
+            }),
+            validity: Validity::ALWAYS,
+        });
+    }
+}
+
+/// The inspection lapses an hour in; one of the drivers must not drive a coach.
+fn permits(registers: &mut Registers) {
+    registers.vehicles[0].inspection.expires = Some(Timestamp::from_secs(START_S + 3600));
+    registers.drivers.push(Driver {
+        id: DriverId::from("220000000001"),
+        name: "A".into(),
+        licence_class: Some("B2".into()),
+        licence: Permit::default(),
+        operator: None,
+        validity: Validity::ALWAYS,
+    });
+}
+
+/// Each rule must be met by some journey, so that the promises are about it.
+#[test]
+fn the_journeys_meet_every_rule_of_a_vehicle() {
+    let world = World::new();
+    let legs = [
+        (30, 50, 12, 1),
+        (30, 0, 12, 0),
+        (10, 120, 30, 2),
+        (30, 3, 12, 3),
+        (60, 50, 70, 1),
+        (200, 60, 3, 2),
+    ];
+    let records = journey(&legs).into_iter().map(|r| ("14C1".into(), r));
+    let found: BTreeSet<Kind> = world
+        .evaluate(records.collect())
+        .violations
+        .into_iter()
+        .map(|v| v.kind)
+        .collect();
+    for kind in [
+        Kind::Overspeed,
+        Kind::TransmissionGap,
+        Kind::DriverNotIdentified,
+        Kind::UnregisteredStop,
+        Kind::ForbiddenZone,
+        Kind::DrivingLicence,
+        Kind::Inspection,
+        Kind::Tampering,
+    ] {
+        assert!(found.contains(&kind), "no {kind:?} in {found:?}");
+    }
+}
+
 /// One leg: seconds between records, km/h, how many records, driver.
 fn leg() -> impl Strategy<Value = (i64, i32, usize, u8)> {
     let every = prop_oneof![Just(5), Just(10), Just(30), Just(60), Just(200), Just(1000)];
@@ -64,7 +160,10 @@ fn leg() -> impl Strategy<Value = (i64, i32, usize, u8)> {
 fn journey(legs: &[(i64, i32, usize, u8)]) -> Vec<Record> {
     let (mut t, mut lat, mut n) = (START_S, 21.0, 0);
     let mut records = Vec::new();
+    let mut odometer_m = 1000;
     for (every, kmh, count, driver) in legs {
+        // One leg in some begins elsewhere.
+        lat += if *kmh == 3 { 0.2 } else { 0.0 };
         for _ in 0..*count {
             t += every;
             lat += f64::from(*kmh) * (*every as f64) / 3600.0 / 111.195;
@@ -80,10 +179,17 @@ fn journey(legs: &[(i64, i32, usize, u8)]) -> Vec<Record> {
             };
             // Whole speeds would freeze (A6), so they waver by hundredths.
             let speed = Some(Speed::from_centi(kmh * 100 + n % 7));
-            let fix = Record::fix(Timestamp::from_secs(t), position);
+            // The odometer runs at a standstill too.
+            odometer_m += 150;
+            let mut fix = Record::fix(Timestamp::from_secs(t), position);
+            if n % 37 < 2 {
+                fix.alarms.insert(Alarm::PowerCut);
+            }
             records.push(Record {
                 speed,
                 driver,
+                odometer_m: Some(odometer_m),
+                door: (n % 3 > 0).then_some(n % 2 == 0),
                 ..fix
             });
             if n % 50 == 0 {

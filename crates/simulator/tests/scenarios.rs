@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use waywarden_model::registry::{
-    Class, Fitting, Registers, Registry, Route, Stop, Transport, Validity, Vehicle as Registered,
+    Class, Fitting, Permit, Registers, Registry, Route, Stop, Transport, Validity,
+    Vehicle as Registered,
 };
 use waywarden_model::{
     Band, Kind, Plate, Record, SourceId, Speed, Timestamp, VehicleId, Violation,
@@ -100,6 +101,8 @@ fn registered(n: u32) -> Registered {
         route: astray.then(|| "coast".into()),
         speed_limit: None,
         break_ms: None,
+        inspection: Permit::default(),
+        badge: Permit::default(),
         validity: Validity::ALWAYS,
     }
 }
@@ -118,7 +121,11 @@ fn check_day(from: &str, seed: u64) {
             Habit::Fast => assert_eq!(kinds, [Kind::Overspeed].into(), "{told}"),
             Habit::Tireless => assert!(kinds.contains(&Kind::ContinuousDriving), "{told}"),
             Habit::LongDay => assert!(kinds.contains(&Kind::DailyDriving), "{told}"),
-            Habit::Astray => assert_eq!(kinds, [Kind::RouteDeviation].into(), "{told}"),
+            // They rest where they are, and only the two terminals are registered as stops.
+            Habit::Astray => {
+                let expected = [Kind::RouteDeviation, Kind::UnregisteredStop];
+                assert_eq!(kinds, expected.into(), "{told}");
+            }
         }
         bands.extend(found.iter().filter_map(|v| v.band));
     }
@@ -193,6 +200,7 @@ fn a_fleet_in_shifts_shows_every_kind_and_drives_at_any_hour() {
             Kind::DailyDriving,
             Kind::WeeklyDriving,
             Kind::RouteDeviation,
+            Kind::UnregisteredStop,
         ];
         assert!(shown.is_superset(&expected.into()), "{now}: {shown:?}");
     }

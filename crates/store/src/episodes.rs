@@ -143,5 +143,7 @@ pub(crate) const fn counts_driving(kind: Kind) -> bool {
             | Kind::TwoWeeklyDriving
             | Kind::DailyRest
             | Kind::WeeklyRest
+            | Kind::DriverNotIdentified
+            | Kind::CardInTwoVehicles
     )
 }

@@ -1,6 +1,8 @@
 //! Registry versions as parts: each register's content by its hash, so that a version writes what
 //! changed.
 
+mod first;
+
 use crate::batch::{Result, StoreError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -8,8 +10,9 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use waywarden_model::registry::Registers;
 
-/// How bodies are encoded: 1 is postcard of the register's rows, compressed by zstd.
-pub(crate) const FORMAT: u32 = 1;
+/// How bodies are encoded: postcard of the register's rows, compressed by zstd. 1 had no permits and
+/// no bans.
+pub(crate) const FORMAT: u32 = 2;
 const ZSTD_LEVEL: i32 = 3;
 /// A register's size when unpacked, at most.
 const REGISTER_BYTES: usize = 1 << 30;
@@ -57,22 +60,35 @@ pub(crate) type Bodies = BTreeMap<String, (u32, Vec<u8>)>;
 
 pub(crate) fn decode(bodies: &Bodies) -> Result<Registers> {
     Ok(Registers {
-        vehicles: rows_of(bodies, "vehicles")?,
-        drivers: rows_of(bodies, "drivers")?,
+        vehicles: grown::<first::Vehicle, _>(bodies, "vehicles")?,
+        drivers: grown::<first::Driver, _>(bodies, "drivers")?,
         cards: rows_of(bodies, "cards")?,
-        operators: rows_of(bodies, "operators")?,
+        operators: grown::<first::Operator, _>(bodies, "operators")?,
         devices: rows_of(bodies, "devices")?,
         fittings: rows_of(bodies, "fittings")?,
         routes: rows_of(bodies, "routes")?,
-        zones: rows_of(bodies, "zones")?,
+        zones: grown::<first::Zone, _>(bodies, "zones")?,
         signs: rows_of(bodies, "signs")?,
     })
+}
+
+/// Rows of a register that had less in the first format.
+fn grown<Old, T>(bodies: &Bodies, kind: &str) -> Result<Vec<T>>
+where
+    Old: DeserializeOwned + Into<T>,
+    T: DeserializeOwned,
+{
+    if bodies.get(kind).is_some_and(|(format, _)| *format == 1) {
+        let rows: Vec<Old> = rows_of(bodies, kind)?;
+        return Ok(rows.into_iter().map(Into::into).collect());
+    }
+    rows_of(bodies, kind)
 }
 
 fn rows_of<T: DeserializeOwned>(bodies: &Bodies, kind: &str) -> Result<Vec<T>> {
     let broken = |e: &dyn std::fmt::Display| StoreError::Corrupt(format!("register {kind}: {e}"));
     let (format, body) = bodies.get(kind).ok_or_else(|| broken(&"is missing"))?;
-    if *format != FORMAT {
+    if !(1..=FORMAT).contains(format) {
         return Err(broken(&format_args!("format {format}")));
     }
     let plain = zstd::stream::decode_all(body.as_slice()).map_err(|e| broken(&e))?;

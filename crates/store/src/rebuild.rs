@@ -6,7 +6,8 @@ use crate::episodes::{Standing, counts_driving, successor};
 use async_trait::async_trait;
 use std::collections::BTreeSet;
 use waywarden_model::{
-    DayRow, LocalDay, Period, Record, SourceId, Timestamp, Verdict, Violation, ViolationId,
+    DayRow, DriverId, LocalDay, Period, Record, SourceId, Timestamp, Verdict, Violation,
+    ViolationId,
 };
 
 /// Newest days whose states are kept beside those that begin a month: data that comes later than
@@ -157,6 +158,13 @@ pub trait RebuildStore: Send + Sync {
         &self,
         after: Option<&SourceId>,
         limit: usize,
+    ) -> Result<Vec<(SourceId, Timestamp)>>;
+
+    /// The sources that show driving of one of these drivers at or behind an instant, each with the
+    /// instant from which it does; a source may come more than once.
+    async fn sources_driven(
+        &self,
+        drivers: Vec<(DriverId, Timestamp)>,
     ) -> Result<Vec<(SourceId, Timestamp)>>;
 
     /// One transaction under the partition's epoch: the difference to what is on file, the states,

@@ -558,8 +558,15 @@ impl Partition {
             return Ok(());
         }
         let registers = self.store.registers(version).await?;
-        self.stage
-            .mark_reached(&reach(self.stage.law().registers(), &registers));
+        let reach = reach(self.stage.law().registers(), &registers);
+        self.stage.mark_reached(&reach);
+        if !reach.drivers.is_empty() {
+            // Who drove what is asked of the store, so the batch on its way must be there.
+            self.settle().await?;
+            let drivers = reach.drivers.clone().into_iter().collect();
+            let driven = self.store.sources_driven(drivers).await?;
+            self.stage.mark_driven(driven, &reach);
+        }
         self.stage
             .set_law(self.stage.law().with_registers(version, registers));
         self.saved_at = Timestamp::MIN;

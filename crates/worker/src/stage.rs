@@ -5,7 +5,7 @@ use crate::law::Law;
 use crate::source::{Given, Place, Source, hash, in_order};
 use std::collections::{HashMap, HashSet};
 use waywarden_model::registry::import::Reach;
-use waywarden_model::{Frame, Message, SourceId, Timestamp, Verdict};
+use waywarden_model::{Frame, Message, Period, SourceId, Timestamp, Verdict};
 use waywarden_rules::{Admit, StateError, admit};
 use waywarden_store::{
     AsideReason, AsideRecord, Batch, FiledFrame, FiledRecord, PoisonMessage, SavedState,
@@ -102,6 +102,23 @@ impl Stage {
         let marks = self.sources.iter().filter_map(reached);
         self.batch.marks.extend(marks);
         self.batch.marks.sort();
+    }
+
+    /// Marks the sources that show driving of drivers whose licences changed: those that the store
+    /// knows of, and those of the batch that is being filled.
+    pub(crate) fn mark_driven(&mut self, on_file: Vec<(SourceId, Timestamp)>, reach: &Reach) {
+        let driven = |p: &Period| {
+            let from = *reach.drivers.get(p.driver.as_ref()?)?;
+            let concerned = p.open || p.end >= from;
+            concerned.then(|| (p.source.clone(), from.max(p.start)))
+        };
+        let ours = |(source, _): &(SourceId, _)| self.sources.contains_key(source);
+        let marks = on_file.into_iter().filter(ours);
+        let filled = self.out.facts.periods.values().filter_map(driven);
+        self.batch.marks.extend(marks.chain(filled));
+        // Of several marks of a source the earliest says it all.
+        self.batch.marks.sort();
+        self.batch.marks.dedup_by(|later, first| later.0 == first.0);
     }
 
     /// From here on records are judged with another registry version.

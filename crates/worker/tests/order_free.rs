@@ -1,6 +1,6 @@
 //! The promise about facts: whatever the order of arrival, however often a record is sent, however
-//! it is split into frames and whenever the worker is lost, the facts on file at the end are those
-//! of the same records judged once, in order.
+//! it is split into frames, whenever the worker is lost and whenever the registers come, the facts on
+//! file at the end are those of the same records judged once, in order, by the last registers.
 
 #![allow(clippy::unwrap_used)] // in a test what fails to unwrap has failed
 
@@ -13,15 +13,18 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use waywarden_bus::{Append, EmbeddedLog, Log};
 use waywarden_model::hash::{content_hash, partition_of};
-use waywarden_model::registry::Registry;
+use waywarden_model::registry::{
+    Ban, Class, Driver, Fitting, Operator, Permit, Registers, Registry, Route, Stop, Transport,
+    Validity, Vehicle, Zone,
+};
 use waywarden_model::{
-    DriverSaid, Frame, Message, Position, Protocol, Record, SourceId, Speed, Timestamp, Verdict,
-    Violation, ViolationId,
+    Alarm, DriverSaid, Frame, Message, Period, Plate, Position, Protocol, Record, SourceId, Speed,
+    Timestamp, Verdict, Violation, ViolationId,
 };
 use waywarden_roads::Network;
 use waywarden_rules::evaluate::{Evaluation, evaluate};
 use waywarden_rules::{Context, Profiles};
-use waywarden_store::{FactStore, ReadStore, SqliteStore, WorkerStore};
+use waywarden_store::{AdminStore, FactStore, ReadStore, RegisterChange, SqliteStore, WorkerStore};
 use waywarden_worker::{Late, Options, Partition};
 
 /// 2026-03-09T14:00:00Z: three hours before a local midnight.
@@ -62,6 +65,11 @@ fn journey(source: usize, legs: &[Leg]) -> Vec<Record> {
             let place = Position::new(lat, 107.0 + source as f64 * 0.1).unwrap();
             let mut fix = Record::fix(Timestamp::from_secs(t), place);
             fix.speed = Some(Speed::from_centi(leg.kmh * 100 + (n % 5) as i32));
+            // It runs at a standstill too, and now and then the power is cut.
+            fix.odometer_m = Some(10_000 + 40 * records.len() as u64);
+            if records.len() % 61 < 2 {
+                fix.alarms.insert(Alarm::PowerCut);
+            }
             fix.driver = match leg.driver {
                 0 => DriverSaid::NotSaid,
                 1 => DriverSaid::Nobody,
@@ -78,6 +86,116 @@ fn journey(source: usize, legs: &[Leg]) -> Vec<Record> {
     records
 }
 
+/// Two versions of the registers: a device that is fitted to nothing, a coach on its route, a lorry
+/// in zones with bans, permits that lapse; in the second the dates are others, the driver's class
+/// too, and one ban is lifted from the second local day on: a zone reaches every source.
+fn registers(second: bool) -> Registers {
+    let (validity, name) = (Validity::ALWAYS, "A".to_owned());
+    let place = |lat: f64, lon: f64| Position::new(lat, lon).unwrap();
+    let until = |s: i64| Permit {
+        expires: Some(Timestamp::from_secs(START_S + s)),
+        withdrawn: None,
+    };
+    let later = i64::from(second) * 1800;
+    let vehicle = |n: usize, class, transport| Vehicle {
+        id: format!("V{n}").as_str().into(),
+        plate: Plate::new(&format!("14C{n}")),
+        class: Some(class),
+        transport: Some(transport),
+        operator: Some("57".into()),
+        route: (n == 1).then(|| "R".into()),
+        speed_limit: None,
+        break_ms: None,
+        inspection: until(3600 + later),
+        badge: Permit::default(),
+        validity,
+    };
+    let fitting = |n: usize| Fitting {
+        source: format!("device-{n}").as_str().into(),
+        vehicle: format!("V{n}").as_str().into(),
+        primary: true,
+        validity,
+    };
+    let lifted = Timestamp::from_secs(START_S + 12_000);
+    let zone = |n: i32, ban: Option<Ban>, validity: Validity| {
+        let (south, north) = (20.5 + 0.1 * f64::from(n), 20.58 + 0.1 * f64::from(n));
+        let corners = [
+            (south, 106.9),
+            (south, 107.3),
+            (north, 107.3),
+            (north, 106.9),
+        ];
+        let ring = corners.iter().chain(&corners[..1]);
+        Zone {
+            id: format!("Z{n}").into(),
+            name: name.clone(),
+            polygons: vec![vec![ring.map(|(lat, lon)| place(*lat, *lon)).collect()]],
+            limit: Some(Speed::from_kmh(90)),
+            setting: None,
+            ban,
+            validity,
+        }
+    };
+    let lorries = Ban {
+        classes: vec![Class::TruckOver3_5t],
+        ..Ban::default()
+    };
+    let (before, behind) = (
+        Validity {
+            until: if second { lifted } else { Timestamp::MAX },
+            ..validity
+        },
+        Validity {
+            from: lifted,
+            ..validity
+        },
+    );
+    let mut zones = vec![
+        zone(0, Some(lorries.clone()), validity),
+        zone(2, Some(Ban::default()), validity),
+        zone(4, Some(lorries), before),
+    ];
+    zones.extend(second.then(|| zone(4, None, behind)));
+    Registers {
+        vehicles: vec![
+            vehicle(1, Class::CarOver28Seats, Transport::FixedRoute),
+            vehicle(2, Class::TruckOver3_5t, Transport::Goods),
+        ],
+        fittings: vec![fitting(1), fitting(2)],
+        drivers: vec![Driver {
+            id: "220000000001".into(),
+            name: name.clone(),
+            licence_class: Some(if second { "D" } else { "B2" }.to_owned()),
+            licence: until(600 + later),
+            operator: None,
+            validity,
+        }],
+        operators: vec![Operator {
+            id: "57".into(),
+            name: name.clone(),
+            address: None,
+            phone: None,
+            licence: until(10_800 - later),
+            validity,
+        }],
+        routes: vec![Route {
+            id: "R".into(),
+            name: name.clone(),
+            line: vec![place(20.5, 107.1), place(22.0, 107.1)],
+            half_width_m: 100.0,
+            stops: vec![Stop {
+                name: name.clone(),
+                position: place(20.5, 107.1),
+                radius_m: 300.0,
+                terminal: true,
+            }],
+            validity,
+        }],
+        zones,
+        ..Registers::default()
+    }
+}
+
 /// How the records arrive.
 #[derive(Debug, Clone)]
 struct Arrival {
@@ -88,6 +206,8 @@ struct Arrival {
     repeat_every: usize,
     lives: usize,
     partitions: u32,
+    /// The life in the middle of which the second version of the registers comes, if it comes.
+    second: Option<usize>,
 }
 
 fn arrival() -> impl Strategy<Value = Arrival> {
@@ -99,15 +219,17 @@ fn arrival() -> impl Strategy<Value = Arrival> {
         2usize..9,
         1usize..4,
         1u32..4,
+        prop::option::of(0usize..3),
     )
         .prop_map(
-            |(pieces, shuffle, frame, repeat_every, lives, partitions)| Arrival {
+            |(pieces, shuffle, frame, repeat_every, lives, partitions, second)| Arrival {
                 pieces,
                 shuffle,
                 frame,
                 repeat_every,
                 lives,
                 partitions,
+                second: second.map(|life| life % lives),
             },
         )
 }
@@ -129,7 +251,7 @@ fn frames(all: &[(SourceId, Vec<Record>)], a: &Arrival) -> Vec<Frame> {
             let frame = Frame {
                 source: source.clone(),
                 protocol: Protocol::Teltonika,
-                received: Timestamp::from_secs(START_S + 400_000 + n as i64),
+                received: Timestamp::from_secs(START_S + 2_000_000 + n as i64),
                 held: false,
                 records: chunk.to_vec(),
                 raw: vec![7; 20],
@@ -143,9 +265,9 @@ fn frames(all: &[(SourceId, Vec<Record>)], a: &Arrival) -> Vec<Frame> {
     frames
 }
 
-fn judged_at_once(all: &[(SourceId, Vec<Record>)]) -> Evaluation {
-    let registry = Registry::default();
-    let (network, profiles) = (Network::empty(), Profiles::vietnam());
+fn judged_at_once(all: &[(SourceId, Vec<Record>)], second: bool) -> Evaluation {
+    let registry = Registry::new(1 + u32::from(second), registers(second));
+    let (network, profiles) = (Network::build(&registry), Profiles::vietnam());
     let ctx = Context {
         registry: &registry,
         network: &network,
@@ -174,8 +296,31 @@ impl Place {
         Self {
             log: Arc::new(EmbeddedLog::open(&dir.join("log"), options).unwrap()),
             store: Arc::new(store.unwrap()),
-            clock_ms: Arc::new(AtomicI64::new((START_S + 500_000) * 1000)),
+            clock_ms: Arc::new(AtomicI64::new((START_S + 2_100_000) * 1000)),
             partitions,
+        }
+    }
+
+    async fn save_registers(&self) {
+        for head in 0..2 {
+            let change = RegisterChange {
+                expected_head: head,
+                registers: registers(head == 1),
+                author: "test".to_owned(),
+                note: String::new(),
+                now: Timestamp::from_secs(START_S),
+                partitions: self.partitions,
+            };
+            self.store.save_registers(change).await.unwrap();
+        }
+    }
+
+    /// Tells every partition of a version of the registers.
+    async fn announce(&self, version: u32) {
+        for partition in 0..self.partitions {
+            let payload = waywarden_bus::encode(&Message::Registry(version));
+            let receipt = self.log.append(partition, payload).await.unwrap();
+            receipt.await.unwrap().unwrap();
         }
     }
 
@@ -241,12 +386,12 @@ impl Place {
     }
 }
 
-/// A last record far behind everything ends what is open in both ways of judging.
+/// Last records on a day behind everything end what is open in both ways of judging.
 fn end_of(records: &mut Vec<Record>) {
     let last = records.iter().map(|r| r.time).max().unwrap();
     let place = Position::new(20.4, 107.5).unwrap();
     for n in 0..2 {
-        let mut fix = Record::fix(last.plus_millis(7_200_000 + n * 10_000), place);
+        let mut fix = Record::fix(last.plus_millis(90_000_000 + n * 10_000), place);
         fix.speed = Some(Speed::ZERO);
         records.push(fix);
     }
@@ -262,13 +407,21 @@ async fn check(legs: Vec<Vec<Leg>>, arrival: Arrival) {
             (SourceId::new(format!("device-{n}")), records)
         })
         .collect();
-    let expected = judged_at_once(&all);
+    let expected = judged_at_once(&all, arrival.second.is_some());
     let dir = tempfile::tempdir().unwrap();
     let place = Place::open(dir.path(), arrival.partitions);
     let frames = frames(&all, &arrival);
+    place.save_registers().await;
+    place.announce(1).await;
     let mut appended = 0;
-    for part in frames.chunks(frames.len().div_ceil(arrival.lives)) {
-        appended += place.append(part).await;
+    let parts = frames.chunks(frames.len().div_ceil(arrival.lives));
+    for (life, part) in parts.enumerate() {
+        let (before, after) = part.split_at(part.len() / 2);
+        appended += place.append(before).await;
+        if arrival.second == Some(life) {
+            place.announce(2).await;
+        }
+        appended += place.append(after).await;
         let stop = CancellationToken::new();
         let workers = place.workers(&stop).await;
         place.settled(appended, false).await;
@@ -290,11 +443,23 @@ async fn check(legs: Vec<Vec<Leg>>, arrival: Arrival) {
 
 async fn compare(place: &Place, all: &[(SourceId, Vec<Record>)], expected: &Evaluation) {
     let store = &place.store;
+    // What a new version of the registers does not touch keeps the number of the one before.
+    let unnumbered = |periods: &[Period]| -> Vec<Period> {
+        let plain = |p: &Period| Period {
+            registry: 0,
+            ..p.clone()
+        };
+        periods.iter().map(plain).collect()
+    };
     let periods = store.periods_after(None, 10_000).await.unwrap();
-    assert_eq!(periods, expected.periods);
+    assert_eq!(unnumbered(&periods), unnumbered(&expected.periods));
     let violations = store.violations_after(None, 10_000).await.unwrap();
     let by_id = |vs: &[Violation]| -> BTreeMap<ViolationId, Violation> {
-        vs.iter().map(|v| (v.id(), v.clone())).collect()
+        let plain = |v: &Violation| Violation {
+            registry: 0,
+            ..v.clone()
+        };
+        vs.iter().map(|v| (v.id(), plain(v))).collect()
     };
     let (got, want) = (by_id(&violations), by_id(&expected.violations));
     for (id, v) in got.iter().chain(&want) {
@@ -321,6 +486,38 @@ async fn compare(place: &Place, all: &[(SourceId, Vec<Record>)], expected: &Eval
     }
 }
 
+/// Nothing comes late here, so that only the registers' own reach judges again what was filed.
+#[test]
+fn facts_follow_registers_that_reach_back() {
+    let leg = |kmh, driver| Leg {
+        kmh,
+        every_s: 10,
+        records: 120,
+        driver,
+    };
+    let legs = vec![vec![leg(50, 2), leg(0, 2), leg(50, 2), leg(97, 1)]; SOURCES];
+    for (lives, second) in [(1, 0), (2, 1), (3, 1)] {
+        let arrival = Arrival {
+            pieces: 10_000,
+            shuffle: vec![],
+            frame: 12,
+            repeat_every: 1000,
+            lives,
+            partitions: 2,
+            second: Some(second),
+        };
+        runtime().block_on(check(legs.clone(), arrival));
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
@@ -329,11 +526,6 @@ proptest! {
         legs in prop::collection::vec(prop::collection::vec(leg(), 1..14), 1..=SOURCES),
         arrival in arrival(),
     ) {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(check(legs, arrival));
+        runtime().block_on(check(legs, arrival));
     }
 }

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use waywarden_model::registry::{Registry, Route, Sign, Zone};
+use waywarden_model::registry::{Ban, Registry, Route, Sign, Zone};
 use waywarden_model::{Position, Speed, Timestamp};
 
 /// What holds now of `routes`, `zones` or `signs`, as a FeatureCollection.
@@ -103,8 +103,18 @@ fn zone(z: &Zone) -> Value {
     let own = json!({
         "id": z.id, "name": z.name, "limit_kmh": z.limit.map(Speed::kmh),
         "setting": z.setting.map(waywarden_model::registry::RoadSetting::name),
+        "ban": z.ban.as_ref().map(ban),
     });
     feature(&json!({ "type": "MultiPolygon", "coordinates": at }), &own)
+}
+
+/// Hours in minutes of the local day; no classes are all, no hours are always.
+fn ban(b: &Ban) -> Value {
+    let hours: Vec<_> = b.hours.iter().map(|h| (h.from, h.until)).collect();
+    json!({
+        "classes": b.classes, "hours": hours,
+        "direction_deg": b.direction.map(waywarden_model::Course::degrees),
+    })
 }
 
 fn sign(s: &Sign) -> Value {

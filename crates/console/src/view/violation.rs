@@ -87,7 +87,7 @@ pub struct ViolationView {
 /// The rule's own figures.
 #[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
 pub struct FiguresView {
-    /// Sign or zone that set the limit, or the route that was left.
+    /// Sign or zone that set the limit, the route, the forbidden zone, or the other vehicle's plate.
     pub object: Option<String>,
     pub max_offset_m: Option<u32>,
     pub max_average_speed_kmh: Option<f64>,

@@ -4,7 +4,7 @@ use crate::fixture::{DEVICE, Fixture, T0, day_row, overspeed, records};
 use std::collections::BTreeSet;
 use waywarden_console::export::{self, PositionRange};
 use waywarden_console::view::Format;
-use waywarden_model::registry::{Fitting, Registers, Registry, Validity, Vehicle};
+use waywarden_model::registry::{Fitting, Permit, Registers, Registry, Validity, Vehicle};
 use waywarden_model::{Plate, Timestamp};
 use waywarden_store::read::ViolationFilter;
 use waywarden_store::{AdminStore, Batch, RegisterChange, Role};
@@ -20,6 +20,8 @@ fn registers() -> Registers {
             route: None,
             speed_limit: None,
             break_ms: None,
+            inspection: Permit::default(),
+            badge: Permit::default(),
             validity: Validity::ALWAYS,
         }],
         fittings: vec![Fitting {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { ago, bytes, clockLength, distance, duration, kmh, plate } from "./format";
+import type { Violation } from "./api/types";
+import { ago, bytes, clockLength, distance, duration, kmh, plate, summary } from "./format";
 import { translator } from "./i18n";
 
 const [vi, en] = [translator("vi"), translator("en")];
@@ -29,6 +30,24 @@ describe("figures", () => {
     expect(ago(en, "2026-11-27T12:00:03Z", now)).toBe(en("ago.seconds", { n: 0 }));
     expect(ago(en, "2026-11-27T11:00:00Z", now)).toBe(en("ago.hours", { n: 1 }));
     expect(ago(en, "2026-11-24T11:00:00Z", now)).toBe(en("ago.days", { n: 3 }));
+  });
+});
+
+describe("the line of a violation", () => {
+  const plain = { distance_km: null, duration_s: 3600, limit_s: null, rule: null };
+  const of = (more: object): string => {
+    const figures = { max_offset_m: null };
+    return summary(en, { ...plain, max_excess_kmh: null, figures, ...more } as Violation);
+  };
+
+  it("says what is known, and nothing of what is not", () => {
+    expect(of({})).toBe(duration(en, 3600));
+    expect(of({ rule: "expired" })).toBe(`${en("rule.expired")} · ${duration(en, 3600)}`);
+    expect(of({ rule: "of a newer server" })).toBe(`of a newer server · ${duration(en, 3600)}`);
+    const gap = en("sum.gap", { time: duration(en, 3600), distance: distance(en, 2) });
+    expect(of({ distance_km: 2 })).toBe(gap);
+    const time = en("sum.time", { time: duration(en, 3600), limit: duration(en, 300) });
+    expect(of({ limit_s: 300 })).toBe(time);
   });
 });
 

@@ -94,6 +94,10 @@ export function summary(t: Translator, v: Violation): string {
     const offset = distance(t, v.figures.max_offset_m / 1000);
     return t("sum.offset", { offset, distance: length });
   }
+  if (v.distance_km === null) {
+    const length = duration(t, v.duration_s);
+    return v.rule === null ? length : `${t.code("rule", v.rule)} · ${length}`;
+  }
   return t("sum.gap", { time: duration(t, v.duration_s), distance: length });
 }
 

@@ -1,9 +1,12 @@
 //! Registers as the files that an import reads: what goes out comes in again unchanged.
 
-use super::import::{CARD, DEVICE, DRIVER, FITTING, OPERATOR, RegisterKind, STANDINGS, VEHICLE};
-use super::{Registers, Validity};
+use super::import::{
+    CARD, DEVICE, DRIVER, EVERY_CLASS, FITTING, OPERATOR, RegisterKind, STANDINGS, VEHICLE,
+};
+use super::{Ban, Class, Registers, Validity};
 use crate::record::Position;
 use crate::time::Timestamp;
+use crate::units::Course;
 use serde_json::{Value, json};
 
 impl Registers {
@@ -64,6 +67,9 @@ fn vehicle(r: &super::Vehicle) -> Vec<String> {
         or_empty(r.route.as_ref()),
         or_empty(r.speed_limit.map(crate::units::Speed::kmh)),
         or_empty(minutes),
+        or_empty(r.inspection.expires),
+        or_empty(r.badge.expires),
+        or_empty(r.badge.withdrawn),
     ];
     with_dates(fields, r.validity)
 }
@@ -73,7 +79,8 @@ fn driver(r: &super::Driver) -> Vec<String> {
         r.id.to_string(),
         r.name.clone(),
         or_empty(r.licence_class.as_ref()),
-        or_empty(r.licence_expires),
+        or_empty(r.licence.expires),
+        or_empty(r.licence.withdrawn),
         or_empty(r.operator.as_ref()),
     ];
     with_dates(fields, r.validity)
@@ -89,6 +96,8 @@ fn operator(r: &super::Operator) -> Vec<String> {
         r.name.clone(),
         or_empty(r.address.as_ref()),
         or_empty(r.phone.as_ref()),
+        or_empty(r.licence.expires),
+        or_empty(r.licence.withdrawn),
     ];
     with_dates(fields, r.validity)
 }
@@ -172,15 +181,37 @@ fn zone(r: &super::Zone) -> Value {
         "name": r.name,
         "limit_kmh": r.limit.map(crate::units::Speed::kmh),
         "setting": r.setting.map(super::RoadSetting::name),
+        "banned_classes": r.ban.as_ref().map(classes),
+        "banned_hours": r.ban.as_ref().and_then(hours),
+        "banned_direction_deg": r.ban.as_ref().and_then(|b| b.direction).map(Course::degrees),
     });
     feature("MultiPolygon", &polygons, properties, r.validity)
+}
+
+fn classes(ban: &Ban) -> String {
+    let names: Vec<&str> = ban.classes.iter().map(|c| Class::name(*c)).collect();
+    if names.is_empty() {
+        EVERY_CLASS.to_owned()
+    } else {
+        names.join(",")
+    }
+}
+
+/// None for all hours.
+fn hours(ban: &Ban) -> Option<String> {
+    let clock = |m: u16| format!("{:02}:{:02}", m / 60, m % 60);
+    let spans = ban.hours.iter();
+    let spans: Vec<String> = spans
+        .map(|h| format!("{}-{}", clock(h.from), clock(h.until)))
+        .collect();
+    (!spans.is_empty()).then(|| spans.join(","))
 }
 
 fn sign(r: &super::Sign) -> Value {
     let properties = json!({
         "id": r.id,
         "limit_kmh": r.limit.kmh(),
-        "direction_deg": r.direction.map(crate::units::Course::degrees),
+        "direction_deg": r.direction.map(Course::degrees),
         "half_width_m": r.half_width_m,
         "both_ways": r.both_ways,
     });

@@ -1,6 +1,6 @@
 //! One immutable version of the registers with the look-ups that judging needs.
 
-use super::{Class, Device, Driver, Registers, Transport, Validity, Vehicle};
+use super::{Class, Device, Driver, Permit, Registers, Transport, Validity, Vehicle};
 use crate::ids::{CardId, DriverId, OperatorId, Plate, SourceId, VehicleId};
 use crate::time::Timestamp;
 use crate::units::Speed;
@@ -25,6 +25,9 @@ pub struct Assignment {
     pub route: Option<Arc<str>>,
     pub speed_limit: Option<Speed>,
     pub break_ms: Option<i64>,
+    pub inspection: Permit,
+    pub badge: Permit,
+    pub operator_licence: Permit,
     pub primary: bool,
 }
 
@@ -37,6 +40,7 @@ pub struct Registry {
     vehicles: HashMap<VehicleId, Vec<usize>>,
     cards: HashMap<CardId, Vec<usize>>,
     drivers: HashMap<DriverId, Vec<usize>>,
+    operators: HashMap<OperatorId, Vec<usize>>,
     devices: HashMap<SourceId, Vec<usize>>,
 }
 
@@ -57,6 +61,7 @@ impl Registry {
             vehicles: index(&registers.vehicles, |r| r.id.clone()),
             cards: index(&registers.cards, |r| r.id.spelled()),
             drivers: index(&registers.drivers, |r| r.id.clone()),
+            operators: index(&registers.operators, |r| r.id.clone()),
             devices: index(&registers.devices, |r| r.id.clone()),
             registers,
         }
@@ -89,6 +94,11 @@ impl Registry {
             .map_or(&[][..], Vec::as_slice);
         let vehicles = rows.iter().map(|i| &self.registers.vehicles[*i]);
         let vehicle: Option<&Vehicle> = current(vehicles, |v| v.validity, t, &mut validity);
+        let operator = vehicle.and_then(|v| v.operator.as_ref());
+        let rows = operator.and_then(|id| self.operators.get(id));
+        let rows = rows.map_or(&[][..], Vec::as_slice);
+        let operators = rows.iter().map(|i| &self.registers.operators[*i]);
+        let operator = current(operators, |o| o.validity, t, &mut validity);
         let value = vehicle.map(|v| {
             Arc::new(Assignment {
                 vehicle: v.id.clone(),
@@ -99,6 +109,9 @@ impl Registry {
                 route: v.route.clone(),
                 speed_limit: v.speed_limit,
                 break_ms: v.break_ms,
+                inspection: v.inspection,
+                badge: v.badge,
+                operator_licence: operator.map_or_else(Permit::default, |o| o.licence),
                 primary: fitting.primary,
             })
         });

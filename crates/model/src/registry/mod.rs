@@ -3,14 +3,18 @@
 //! [`Registers`] is the plain content; [`Registry`] is one immutable, numbered version of it with
 //! its indexes. Every row is dated: it holds from `from` (inclusive) until `until` (exclusive).
 
+mod ban;
 mod directory;
 mod export;
 pub mod import;
 mod lookup;
+mod permit;
 
+pub use ban::{Ban, Hours};
 pub use directory::{RegistryDirectory, UnknownPolicy};
 pub use import::{ImportFile, ImportSet, RegisterError, RegisterKind};
 pub use lookup::{Assignment, Dated, Registry};
+pub use permit::{Lapse, Permit};
 
 use crate::ids::{CardId, DriverId, OperatorId, Plate, SourceId, VehicleId};
 use crate::record::Position;
@@ -212,6 +216,10 @@ pub struct Vehicle {
     pub speed_limit: Option<Speed>,
     /// Break that ends continuous driving, above the type of transport; milliseconds.
     pub break_ms: Option<i64>,
+    /// Certificate of inspection (technical safety and environment).
+    pub inspection: Permit,
+    /// Badge of a vehicle in transport business (NĐ 158/2024).
+    pub badge: Permit,
     pub validity: Validity,
 }
 
@@ -221,7 +229,7 @@ pub struct Driver {
     pub id: DriverId,
     pub name: String,
     pub licence_class: Option<String>,
-    pub licence_expires: Option<Timestamp>,
+    pub licence: Permit,
     pub operator: Option<OperatorId>,
     pub validity: Validity,
 }
@@ -241,6 +249,8 @@ pub struct Operator {
     pub name: String,
     pub address: Option<String>,
     pub phone: Option<String>,
+    /// Licence to carry (giấy phép kinh doanh vận tải).
+    pub licence: Permit,
     pub validity: Validity,
 }
 
@@ -288,7 +298,7 @@ pub struct Route {
     pub validity: Validity,
 }
 
-/// An area with a limit or a road setting of its own.
+/// An area with a limit, a road setting or a ban of its own.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Zone {
     pub id: Arc<str>,
@@ -297,6 +307,7 @@ pub struct Zone {
     pub polygons: Vec<Vec<Vec<Position>>>,
     pub limit: Option<Speed>,
     pub setting: Option<RoadSetting>,
+    pub ban: Option<Ban>,
     pub validity: Validity,
 }
 

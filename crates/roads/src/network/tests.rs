@@ -5,7 +5,7 @@
 use super::*;
 use crate::geometry::tests::at;
 use proptest::prelude::*;
-use waywarden_model::registry::{Registers, Sign, Validity, Zone};
+use waywarden_model::registry::{Ban, Class, Hours, Registers, Sign, Validity, Zone};
 
 const NOW: Timestamp = Timestamp::from_secs(1_773_104_405);
 
@@ -18,6 +18,7 @@ fn square(id: &str, low: (f64, f64), side: f64, limit: Option<i32>) -> Zone {
         polygons: vec![vec![ring.map(|(a, b)| corner(a, b)).to_vec()]],
         limit: limit.map(Speed::from_kmh),
         setting: None,
+        ban: None,
         validity: Validity::ALWAYS,
     }
 }
@@ -186,6 +187,43 @@ fn what_is_out_of_force_does_not_count() {
         .limit_at(at(21.0, 107.005), course(90.0), NOW.plus_millis(-1))
         .unwrap();
     assert_eq!(&*before.object, "s");
+}
+
+#[test]
+fn bans_are_found_once_and_in_order() {
+    let banned = |id: &str, side: f64, hours: Vec<Hours>| Zone {
+        ban: Some(Ban {
+            classes: vec![Class::Tanker],
+            hours,
+            direction: None,
+        }),
+        ..square(id, (20.9, 106.9), side, None)
+    };
+    let mut double = banned("b", 0.2, vec![]);
+    double.polygons.push(double.polygons[0].clone());
+    let morning = vec![Hours {
+        from: 360,
+        until: 540,
+    }];
+    let zones = vec![
+        double,
+        banned("a", 0.2, morning),
+        banned("small", 0.05, vec![]),
+        square("limit", (20.9, 106.9), 0.2, Some(50)),
+    ];
+    let n = network(zones.clone(), vec![]);
+    let at_hour = |hour: u32| {
+        let found = n.bans_at(at(21.0, 107.0), NOW, |b| b.at(hour * 3600));
+        found.into_iter().map(|id| &**id).collect::<Vec<_>>()
+    };
+    assert_eq!(at_hour(7), ["a", "b"]);
+    assert_eq!(at_hour(12), ["b"]);
+    let outside = n.bans_at(at(22.0, 107.0), NOW, |_| true);
+    assert!(outside.is_empty());
+    let mut lifted = zones;
+    lifted[1].ban = None;
+    let without = network(lifted, vec![]).content_hash();
+    assert_ne!(without, n.content_hash(), "a ban is content");
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use serde::Deserialize;
 use waywarden_model::directory::Standing;
-use waywarden_model::registry::{Class, Device, Fitting, Registers, Transport, Validity, Vehicle};
+use waywarden_model::registry::{
+    Class, Device, Fitting, Permit, Registers, Transport, Validity, Vehicle,
+};
 use waywarden_model::{
     Course, DriverId, DriverSaid, Plate, Position, Record, SourceId, Speed, Timestamp, VehicleId,
 };
@@ -163,6 +165,8 @@ impl VehicleRow {
             route: self.route.map(Into::into),
             speed_limit: self.speed_limit_kmh.map(Speed::from_kmh_f64),
             break_ms: self.break_minutes.map(|m| m.saturating_mul(60_000)),
+            inspection: Permit::default(),
+            badge: Permit::default(),
             validity: Validity::ALWAYS,
         });
         Ok(())

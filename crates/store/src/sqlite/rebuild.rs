@@ -10,10 +10,10 @@ use crate::filed::{STORED, behind as behind_key, limit as rows, stored};
 use crate::rebuild::{
     DAYS_KEPT, Due, Mark, RebuildStore, Rebuilt, Replaced, StoredRecord, Stretch,
 };
-use crate::rows::{PERIOD, RECORD, verdicts_shown};
+use crate::rows::{Columns, PERIOD, RECORD, verdicts_shown};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension};
-use waywarden_model::{LocalDay, Period, SourceId, Subject, Timestamp};
+use waywarden_model::{DriverId, LocalDay, Period, SourceId, Subject, Timestamp};
 
 #[async_trait]
 impl RebuildStore for SqliteStore {
@@ -69,6 +69,19 @@ impl RebuildStore for SqliteStore {
             .await
     }
 
+    async fn sources_driven(
+        &self,
+        drivers: Vec<(DriverId, Timestamp)>,
+    ) -> Result<Vec<(SourceId, Timestamp)>> {
+        self.read(move |c| {
+            let each = drivers
+                .iter()
+                .map(|(driver, from)| driven(c, driver, *from));
+            Ok(each.collect::<Result<Vec<_>>>()?.concat())
+        })
+        .await
+    }
+
     async fn replace(&self, claim: &Claim, rebuilt: Rebuilt) -> Result<Replaced> {
         let claim = claim.clone();
         self.write(move |s| replace(s, &claim, &rebuilt)).await
@@ -106,6 +119,19 @@ fn day_states(
     };
     all(conn, sql, (id, day.0, engine), |r| {
         crate::filed::day_state(r, source, engine)
+    })
+}
+
+fn driven(
+    conn: &Connection,
+    driver: &DriverId,
+    from: Timestamp,
+) -> Result<Vec<(SourceId, Timestamp)>> {
+    let sql = "SELECT s.name, min(p.start) FROM periods p JOIN sources s ON s.id = p.source
+         WHERE p.subject = ?1 AND (p.open OR p.\"end\" >= ?2) GROUP BY s.name ORDER BY s.name";
+    let key = (Subject::Driver(driver.clone()).key(), from.millis());
+    all(conn, sql, key, |r| {
+        Ok((SourceId::new(r.string()?), r.time()?.max(from)))
     })
 }
 

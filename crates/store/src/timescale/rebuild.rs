@@ -11,11 +11,11 @@ use crate::batch::{Claim, DayState, Result};
 use crate::episodes::Standing;
 use crate::filed::{STORED, behind as behind_key, day_state, limit as rows, mark, stored};
 use crate::rebuild::{Due, Mark, RebuildStore, Rebuilt, Replaced, StoredRecord, Stretch};
-use crate::rows::{Cells, PERIOD, RECORD, verdicts_shown};
+use crate::rows::{Cells, Columns, PERIOD, RECORD, verdicts_shown};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use tokio_postgres::types::ToSql;
-use waywarden_model::{LocalDay, Period, SourceId, Subject, Timestamp};
+use waywarden_model::{DriverId, LocalDay, Period, SourceId, Subject, Timestamp};
 
 #[async_trait]
 impl RebuildStore for TimescaleStore {
@@ -85,6 +85,24 @@ impl RebuildStore for TimescaleStore {
             .rows_for(Who::Worker, &sql, &[&id, &time, &hash, &key])
             .await?;
         all(&found, |r| stored(r))
+    }
+
+    async fn sources_driven(
+        &self,
+        drivers: Vec<(DriverId, Timestamp)>,
+    ) -> Result<Vec<(SourceId, Timestamp)>> {
+        let sql = "SELECT s.name, min(p.start) FROM periods p JOIN sources s ON s.id = p.source
+             WHERE p.subject = $1 AND (p.open OR p.\"end\" >= $2)
+             GROUP BY s.name ORDER BY s.name";
+        let mut found = Vec::new();
+        for (driver, from) in drivers {
+            let key = (Subject::Driver(driver).key(), from.millis());
+            let rows = self.rows(sql, &[&key.0, &key.1]).await?;
+            found.extend(all(&rows, |r| {
+                Ok((SourceId::new(r.string()?), r.time()?.max(from)))
+            })?);
+        }
+        Ok(found)
     }
 
     async fn replace(&self, claim: &Claim, rebuilt: Rebuilt) -> Result<Replaced> {

@@ -310,6 +310,7 @@ async fn registers_write_what_changed_and_are_announced(f: Fixture) {
             name: "Operator 01".into(),
             address: None,
             phone: None,
+            licence: waywarden_model::registry::Permit::default(),
             validity: waywarden_model::registry::Validity::ALWAYS,
         });
     assert_eq!(f.store.save_registers(change.clone()).await.unwrap(), 1);

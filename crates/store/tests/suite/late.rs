@@ -16,6 +16,7 @@ both!(
     states_of_days_are_kept_for_the_newest_and_for_months,
     what_is_filed_of_a_source_without_records_stands,
     a_preview_tells_what_replacing_changes_and_changes_nothing,
+    what_a_driver_drove_is_found_from_an_instant_on,
 );
 
 const DAY: LocalDay = LocalDay(20_522);
@@ -345,4 +346,41 @@ async fn a_preview_tells_what_replacing_changes_and_changes_nothing(f: Fixture) 
     assert_eq!(counts().await.0, before.0 + 3);
     let again = f.store.preview_source(rebuilt).await.unwrap();
     assert_eq!(again.changes, [], "it was told once, and is so now");
+}
+
+async fn what_a_driver_drove_is_found_from_an_instant_on(f: Fixture) {
+    let claim = f.store.claim(0, "w").await.unwrap();
+    let of = |source: &str, driver: &str, start, end| Period {
+        source: source.into(),
+        driver: Some(driver.into()),
+        ..period(start, end)
+    };
+    let mut b = batch(vec![]);
+    b.periods = vec![
+        of("a", "L1", 0, 100),
+        of("a", "L1", 200, 300),
+        of("a", "L2", 400, 500),
+        Period {
+            open: true,
+            ..of("b", "L1", 50, 60)
+        },
+        of("c", "L2", 0, 100),
+    ];
+    f.store.commit(&claim, 0, 1, b).await.unwrap();
+    let driven = async |driver: &str, from| {
+        let asked = vec![(driver.into(), at(from))];
+        let found = f.store.sources_driven(asked).await.unwrap();
+        let name = |(s, t): (waywarden_model::SourceId, _)| (s.to_string(), t);
+        found.into_iter().map(name).collect::<Vec<_>>()
+    };
+    let told = |all: &[(&str, i64)]| -> Vec<_> {
+        let each = all.iter();
+        each.map(|(s, t)| ((*s).to_owned(), at(*t))).collect()
+    };
+    // Each from where its driving begins, and never before it was asked for.
+    assert_eq!(driven("L1", -10).await, told(&[("a", 0), ("b", 50)]));
+    // What is open may go on behind its end on file.
+    assert_eq!(driven("L1", 250).await, told(&[("a", 250), ("b", 250)]));
+    assert_eq!(driven("L1", 301).await, told(&[("b", 301)]));
+    assert_eq!(driven("L3", -10).await, told(&[]));
 }

@@ -7,10 +7,21 @@ use super::{Api, Fleet, PROGRAM};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 const FROM: &str = "2026-03-10T00:00:00+07:00";
 /// In the order of the runs on one disk: vehicles take turns over them.
 const PROTOCOLS: [&str; 3] = ["teltonika", "gt06", "jt808"];
+
+/// Waits until nothing is left in a gateway's spool.
+fn spool_drained(gateway: &mut RoleProcess) {
+    let api = Api::at(&gateway.value(&["health and figures"], "http"));
+    let until = Instant::now() + Duration::from_secs(60);
+    while !api.ask("/metrics").1.contains("spool_active_state 0") {
+        assert!(Instant::now() < until, "{}", gateway.said().join("\n"));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
 
 /// What is installed.
 #[derive(Clone, Copy)]
@@ -135,14 +146,15 @@ impl Installation {
     /// Has everything in the log judged and ends gateways and workers, which must end well; what is
     /// on file is asked of a console.
     pub fn finish(&mut self) -> Api {
+        for mut gateway in self.gateways.drain(..) {
+            spool_drained(&mut gateway);
+            gateway.stop();
+        }
         for worker in self.workers.drain(..) {
             worker.stop();
         }
         let data = self.folder.join("last");
         RoleProcess::start("worker", &data, &["--drain"], &self.environment).ended();
-        for gateway in self.gateways.drain(..) {
-            gateway.stop();
-        }
         let data = self.folder.join("console");
         let console = RoleProcess::start("console", &data, &[], &self.environment);
         let line = self.console.insert(console).line(&["the API is at"]);

@@ -10,6 +10,15 @@ export const KINDS = [
   "weekly_rest",
   "route_deviation",
   "transmission_gap",
+  "driver_not_identified",
+  "card_in_two_vehicles",
+  "unregistered_stop",
+  "forbidden_zone",
+  "driving_licence",
+  "inspection",
+  "badge",
+  "operator_licence",
+  "tampering",
 ] as const;
 export type Kind = (typeof KINDS)[number];
 

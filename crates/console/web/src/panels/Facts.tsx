@@ -1,8 +1,8 @@
 /** The figures of a violation: limit, what was measured, how the excess comes about, by which law. */
 
-import type { ViolationDetail } from "../api/types";
+import type { Kind, ViolationDetail } from "../api/types";
 import { distance, duration, kmh, number, tolerance } from "../format";
-import { type Translator, useTranslator } from "../i18n";
+import { type Key, type Translator, useTranslator } from "../i18n";
 import { fleet } from "../state/fleet";
 import { useStore } from "../state/store";
 import { Fact } from "./parts";
@@ -13,6 +13,7 @@ export function Facts({ v }: { v: ViolationDetail }) {
   return (
     <>
       <dl className="facts">
+        {v.rule && <Fact name={t("detail.rule")}>{t.code("rule", v.rule)}</Fact>}
         <Speed v={v} t={t} />
         <Time v={v} t={t} />
         <Way v={v} t={t} />
@@ -85,18 +86,25 @@ function Time({ v, t }: { v: ViolationDetail; t: Translator }) {
   );
 }
 
+/** What a violation's object is, where it does not stand beside the limit. */
+const OBJECTS: Partial<Record<Kind, Key>> = {
+  route_deviation: "detail.route",
+  card_in_two_vehicles: "detail.otherVehicle",
+  unregistered_stop: "detail.route",
+  forbidden_zone: "detail.zone",
+};
+
 function Way({ v, t }: { v: ViolationDetail; t: Translator }) {
   const { max_offset_m: offset, object } = v.figures;
+  const of = OBJECTS[v.kind];
   const name = v.kind === "transmission_gap" ? "detail.gapDistance" : "detail.distance";
   return (
     <>
+      {of && object && <Fact name={t(of)}>{object}</Fact>}
       {offset !== null && (
-        <>
-          <Fact name={t("detail.route")}>{object}</Fact>
-          <Fact name={t("detail.offset")}>
-            <b className="over">{distance(t, offset / 1000)}</b>
-          </Fact>
-        </>
+        <Fact name={t("detail.offset")}>
+          <b className="over">{distance(t, offset / 1000)}</b>
+        </Fact>
       )}
       <Fact name={t(name)}>{v.distance_km !== null && distance(t, v.distance_km)}</Fact>
     </>

@@ -1,9 +1,10 @@
 //! What an import changes: rows per register, and how far back look-ups differ.
 
 use super::RegisterKind;
-use crate::ids::{SourceId, VehicleId};
+use crate::ids::{DriverId, SourceId, VehicleId};
 use crate::registry::{
-    Card, Device, Driver, Fitting, Operator, Registers, Route, Sign, Validity, Vehicle, Zone,
+    Card, Device, Driver, Fitting, Operator, Permit, Registers, Route, Sign, Validity, Vehicle,
+    Zone,
 };
 use crate::time::Timestamp;
 use std::collections::BTreeMap;
@@ -21,23 +22,26 @@ pub struct Change {
 
 /// From when on look-ups that judging depends on give other answers.
 ///
-/// Names, addresses, licences and devices are left out: no finding depends on them after receipt.
+/// Names, addresses and devices are left out: no finding depends on them after receipt.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Reach {
     /// For every source: zones, signs and cards may concern any.
     pub every_source: Option<Timestamp>,
-    /// For single sources: their fittings, their vehicles, the routes of these.
+    /// For single sources: their fittings, their vehicles, the routes and operators of these.
     pub sources: BTreeMap<SourceId, Timestamp>,
+    /// For the sources of the vehicles that these drove: their licences. Only what they drove tells
+    /// which.
+    pub drivers: BTreeMap<DriverId, Timestamp>,
 }
 
 impl Reach {
     /// Earliest instant concerned; None when nothing that is judged by differs.
     pub fn earliest(&self) -> Option<Timestamp> {
-        let single = self.sources.values().min().copied();
-        self.every_source.into_iter().chain(single).min()
+        let single = self.sources.values().chain(self.drivers.values()).min();
+        self.every_source.into_iter().chain(single.copied()).min()
     }
 
-    /// From when on the records of `source` are concerned.
+    /// From when on the records of `source` are concerned, whoever drove.
     pub fn of(&self, source: &SourceId) -> Option<Timestamp> {
         let single = self.sources.get(source).copied();
         self.every_source.into_iter().chain(single).min()
@@ -56,16 +60,46 @@ trait Dated: Clone + PartialEq {
     fn validity(&self) -> Validity;
     fn set_validity(&mut self, validity: Validity);
 
-    /// Whether two rows say the same, whenever they hold.
-    fn says_the_same(&self, other: &Self) -> bool {
-        let mut timeless = other.clone();
-        timeless.set_validity(self.validity());
-        *self == timeless
+    /// When the permits that it tells of lapse.
+    fn permits(&mut self) -> Vec<&mut Permit> {
+        Vec::new()
+    }
+
+    /// What of it no finding depends on is cleared.
+    fn forget(&mut self) {}
+
+    /// From when on it makes a difference that `other` holds from `t` on in its place, or that
+    /// nothing does: a permit makes none before it lapses.
+    fn differs(&self, other: Option<&Self>, t: Timestamp) -> Option<Timestamp> {
+        let (mut a, mut b) = (self.clone(), other.cloned());
+        let ours = taken(&mut a);
+        let theirs = b
+            .as_mut()
+            .map_or_else(|| vec![Permit::default(); ours.len()], taken);
+        let same = b.map_or_else(|| a.says_nothing(), |b| a == b);
+        if !same {
+            return Some(t);
+        }
+        let permits = ours.iter().zip(&theirs);
+        let first = permits.filter_map(|(a, b)| a.first_difference(b)).min();
+        first.map(|from| from.max(t))
+    }
+
+    /// Whether it is as good as no row, its permits aside.
+    fn says_nothing(&self) -> bool {
+        false
     }
 }
 
+/// A row's permits, taken out of it together with its dates and what no finding depends on.
+fn taken<T: Dated>(row: &mut T) -> Vec<Permit> {
+    row.set_validity(Validity::ALWAYS);
+    row.forget();
+    row.permits().into_iter().map(std::mem::take).collect()
+}
+
 macro_rules! dated {
-    ($($row:ty: $key:ident),*) => {$(
+    ($($row:ty: $key:ident $({ $($more:tt)* })?),*) => {$(
         impl Dated for $row {
             fn key(&self) -> &str {
                 std::borrow::Borrow::<str>::borrow(&self.$key)
@@ -76,12 +110,45 @@ macro_rules! dated {
             fn set_validity(&mut self, validity: Validity) {
                 self.validity = validity;
             }
+            $($($more)*)?
         }
     )*};
 }
 
-dated!(Vehicle: id, Driver: id, Card: id, Operator: id, Device: id, Fitting: source);
-dated!(Route: id, Zone: id, Sign: id);
+dated!(Card: id, Device: id, Fitting: source, Route: id, Zone: id, Sign: id);
+dated!(Vehicle: id {
+    fn permits(&mut self) -> Vec<&mut Permit> {
+        vec![&mut self.inspection, &mut self.badge]
+    }
+});
+dated!(Driver: id {
+    fn permits(&mut self) -> Vec<&mut Permit> {
+        vec![&mut self.licence]
+    }
+
+    fn forget(&mut self) {
+        self.name.clear();
+        self.operator = None;
+    }
+
+    fn says_nothing(&self) -> bool {
+        self.licence_class.is_none()
+    }
+});
+dated!(Operator: id {
+    fn permits(&mut self) -> Vec<&mut Permit> {
+        vec![&mut self.licence]
+    }
+
+    fn forget(&mut self) {
+        self.name.clear();
+        (self.address, self.phone) = (None, None);
+    }
+
+    fn says_nothing(&self) -> bool {
+        true
+    }
+});
 
 /// Changes of the registers that differ, in the order of [`RegisterKind::ALL`].
 pub(super) fn changes(old: &Registers, new: &Registers) -> Vec<Change> {
@@ -129,9 +196,11 @@ pub fn reach(old: &Registers, new: &Registers) -> Reach {
     let zones = differences(&old.zones, &new.zones).into_values();
     let signs = differences(&old.signs, &new.signs).into_values();
     let cards = differences(&old.cards, &new.cards).into_values();
+    let drivers = differences(&old.drivers, &new.drivers).into_iter();
     let mut reach = Reach {
         every_source: zones.chain(signs).chain(cards).min(),
         sources: BTreeMap::new(),
+        drivers: drivers.map(|(id, from)| (id.into(), from)).collect(),
     };
     for (source, from) in differences(&old.fittings, &new.fittings) {
         earlier(&mut reach.sources, SourceId::from(source), from);
@@ -141,8 +210,12 @@ pub fn reach(old: &Registers, new: &Registers) -> Reach {
         earlier(&mut vehicles, VehicleId::from(id), from);
     }
     let routes = differences(&old.routes, &new.routes);
+    let operators = differences(&old.operators, &new.operators);
     for vehicle in old.vehicles.iter().chain(&new.vehicles) {
-        let from = vehicle.route.as_deref().and_then(|r| routes.get(r));
+        let route = vehicle.route.as_deref().and_then(|r| routes.get(r));
+        let operator = vehicle.operator.as_ref();
+        let operator = operator.and_then(|o| operators.get(o.as_str()));
+        let from = route.into_iter().chain(operator).min();
         if let Some(from) = from.filter(|f| **f < vehicle.validity.until) {
             let from = vehicle.validity.from.max(*from);
             earlier(&mut vehicles, vehicle.id.clone(), from);
@@ -177,7 +250,7 @@ fn differences<'a, T: Dated>(old: &'a [T], new: &'a [T]) -> BTreeMap<&'a str, Ti
         .collect()
 }
 
-/// What holds changes only where a row begins or ends.
+/// What holds changes only where a row begins or ends, and where a permit lapses between.
 fn first_difference<T: Dated>(old: &[&T], new: &[&T]) -> Option<Timestamp> {
     let at = |rows: &[&'_ T], t| -> Option<T> {
         let row = rows.iter().find(|r| r.validity().holds_at(t))?;
@@ -190,11 +263,13 @@ fn first_difference<T: Dated>(old: &[&T], new: &[&T]) -> Option<Timestamp> {
         .collect();
     edges.sort_unstable();
     edges.dedup();
-    edges
-        .into_iter()
-        .find(|t| match (at(old, *t), at(new, *t)) {
-            (None, None) => false,
-            (Some(a), Some(b)) => !a.says_the_same(&b),
-            _ => true,
-        })
+    let next = edges.iter().skip(1).copied().chain([Timestamp::MAX]);
+    edges.iter().zip(next).find_map(|(t, next)| {
+        let from = match (at(old, *t), at(new, *t)) {
+            (None, None) => None,
+            (Some(a), b) => a.differs(b.as_ref(), *t),
+            (None, Some(b)) => b.differs(None, *t),
+        };
+        from.filter(|from| *from < next)
+    })
 }

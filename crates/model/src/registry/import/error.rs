@@ -74,6 +74,8 @@ pub enum Problem {
     BadTime(String),
     #[error("`{0}` is no offset from UTC such as +07:00")]
     BadOffset(String),
+    #[error("`{0}` are no hours such as 06:00-09:00,16:30-20:00")]
+    BadHours(String),
     #[error("`{0}` is no number plate")]
     BadPlate(String),
     #[error("a licence number must not begin with `card:`")]
@@ -117,7 +119,7 @@ pub enum Problem {
     TooManyPositions(usize),
     #[error("a sign drawn as a line has its own length")]
     LengthOfLine,
-    #[error("neither a limit nor a setting")]
+    #[error("neither a limit nor a setting nor a ban")]
     EmptyZone,
     #[error("outside Vietnam; are longitude and latitude in this order?")]
     OutsideVietnam,

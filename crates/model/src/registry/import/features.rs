@@ -4,7 +4,7 @@ use super::error::{Errors, Problem};
 use super::fields::Fields;
 use super::geojson::{Feature, each_feature};
 use super::value;
-use super::{RegisterKind, Rows, Source, ring};
+use super::{RegisterKind, Rows, Source, banned, ring};
 use crate::record::Position;
 use crate::registry::{RoadSetting, Route, Sign, Stop, Zone};
 use crate::time::TimeZone;
@@ -24,7 +24,17 @@ const VIETNAM: [f64; 4] = [6.0, 24.0, 102.0, 118.0];
 pub(super) const ROUTE: &[&str] = &["id", "name", "half_width_m", "stops", "from", "until"];
 pub(super) const STOP_OF_ROUTE: &[&str] = &["name", "lat", "lon", "radius_m", "terminal"];
 pub(super) const STOP_FEATURE: &[&str] = &["route", "name", "radius_m", "terminal"];
-pub(super) const ZONE: &[&str] = &["id", "name", "limit_kmh", "setting", "from", "until"];
+pub(super) const ZONE: &[&str] = &[
+    "id",
+    "name",
+    "limit_kmh",
+    "setting",
+    "banned_classes",
+    "banned_hours",
+    "banned_direction_deg",
+    "from",
+    "until",
+];
 pub(super) const SIGN: &[&str] = &[
     "id",
     "limit_kmh",
@@ -169,8 +179,9 @@ fn area(
     let setting = f.get("setting", |v| {
         value::code(v, &RoadSetting::ALL, RoadSetting::name)
     });
+    let ban = banned::ban(&mut f);
     let validity = f.validity();
-    if limit.is_none() && setting.is_none() && !f.broken {
+    if limit.is_none() && setting.is_none() && ban.is_none() && !f.broken {
         f.wrong("", Problem::EmptyZone);
     }
     let row = id.zip(polygons).map(|(id, polygons)| Zone {
@@ -179,6 +190,7 @@ fn area(
         polygons,
         limit,
         setting,
+        ban,
         validity,
     });
     let row = f.whole(row);

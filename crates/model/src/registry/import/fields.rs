@@ -2,7 +2,7 @@
 
 use super::error::{At, Errors, Problem};
 use super::value::{self, Read};
-use crate::registry::Validity;
+use crate::registry::{Permit, Validity};
 use crate::time::{TimeZone, Timestamp};
 
 /// A value as text, where it was found.
@@ -72,6 +72,16 @@ impl Fields<'_> {
             self.wrong("until", Problem::EndsBeforeStart);
         }
         validity
+    }
+
+    /// A permit by the names of its columns: the last day on which it is valid, and the first on
+    /// which it is taken away.
+    pub(super) fn permit(&mut self, expires: &str, withdrawn: &str) -> Permit {
+        let zone = self.zone;
+        Permit {
+            expires: self.get(expires, |v| value::end_of(v, zone)),
+            withdrawn: self.get(withdrawn, |v| value::time(v, zone)),
+        }
     }
 
     /// The row, unless one of its values was wrong.

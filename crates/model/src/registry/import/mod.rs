@@ -3,6 +3,7 @@
 //! An import replaces the registers whose files are given, keeps the others, and is refused as a
 //! whole where anything in it is wrong. Columns and codes are described in `docs/registers.md`.
 
+mod banned;
 mod change;
 mod check;
 mod error;
@@ -16,6 +17,7 @@ mod table;
 mod tests;
 mod value;
 
+pub(super) use banned::ALL as EVERY_CLASS;
 pub use change::{Change, Reach, reach};
 pub use error::{MOST_ERRORS, Place, Problem, RegisterError};
 pub(super) use rows::{CARD, DEVICE, DRIVER, FITTING, OPERATOR, STANDINGS, VEHICLE};

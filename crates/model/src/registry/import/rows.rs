@@ -20,6 +20,9 @@ pub(crate) const VEHICLE: &[&str] = &[
     "route",
     "speed_limit_kmh",
     "break_minutes",
+    "inspection_expires",
+    "badge_expires",
+    "badge_withdrawn",
     "from",
     "until",
 ];
@@ -28,12 +31,22 @@ pub(crate) const DRIVER: &[&str] = &[
     "name",
     "licence_class",
     "licence_expires",
+    "licence_withdrawn",
     "operator",
     "from",
     "until",
 ];
 pub(crate) const CARD: &[&str] = &["card", "driver", "from", "until"];
-pub(crate) const OPERATOR: &[&str] = &["tax_code", "name", "address", "phone", "from", "until"];
+pub(crate) const OPERATOR: &[&str] = &[
+    "tax_code",
+    "name",
+    "address",
+    "phone",
+    "licence_expires",
+    "licence_withdrawn",
+    "from",
+    "until",
+];
 pub(crate) const DEVICE: &[&str] = &[
     "id",
     "protocol",
@@ -81,6 +94,8 @@ pub(super) fn vehicle(f: &mut Fields<'_>) -> (Option<String>, Option<Vehicle>) {
     let route = f.get("route", value::shared);
     let speed_limit = f.get("speed_limit_kmh", value::speed);
     let break_ms = f.get("break_minutes", value::minutes);
+    let inspection = f.permit("inspection_expires", "");
+    let badge = f.permit("badge_expires", "badge_withdrawn");
     let validity = f.validity();
     let row = id.zip(plate).map(|(id, plate)| Vehicle {
         id: VehicleId::new(id),
@@ -91,6 +106,8 @@ pub(super) fn vehicle(f: &mut Fields<'_>) -> (Option<String>, Option<Vehicle>) {
         route,
         speed_limit,
         break_ms,
+        inspection,
+        badge,
         validity,
     });
     (key, row)
@@ -99,16 +116,15 @@ pub(super) fn vehicle(f: &mut Fields<'_>) -> (Option<String>, Option<Vehicle>) {
 pub(super) fn driver(f: &mut Fields<'_>) -> (Option<String>, Option<Driver>) {
     let id = f.need("licence", value::licence);
     let name = f.need("name", value::text);
-    let zone = f.zone;
     let licence_class = f.get("licence_class", value::text);
-    let licence_expires = f.get("licence_expires", |v| value::end_of(v, zone));
+    let licence = f.permit("licence_expires", "licence_withdrawn");
     let operator = f.get("operator", value::text);
     let validity = f.validity();
     let row = id.clone().zip(name).map(|(id, name)| Driver {
         id: DriverId::new(id),
         name,
         licence_class,
-        licence_expires,
+        licence,
         operator: operator.map(OperatorId::new),
         validity,
     });
@@ -134,12 +150,14 @@ pub(super) fn operator(f: &mut Fields<'_>) -> (Option<String>, Option<Operator>)
     let name = f.need("name", value::text);
     let address = f.get("address", value::text);
     let phone = f.get("phone", value::text);
+    let licence = f.permit("licence_expires", "licence_withdrawn");
     let validity = f.validity();
     let row = id.clone().zip(name).map(|(id, name)| Operator {
         id: OperatorId::new(id),
         name,
         address,
         phone,
+        licence,
         validity,
     });
     (id, row)

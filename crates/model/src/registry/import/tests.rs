@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::ids::{DriverId, Plate};
-use crate::registry::{Registry, Stop};
+use crate::registry::{Assignment, Ban, Class, Hours, Permit, Registry, Stop};
 use crate::time::Timestamp;
 use crate::units::{Course, Speed};
 use crate::{Position, registry};
@@ -44,7 +44,8 @@ const CLASSES: &str = "car_up_to_28_seats, car_over_28_seats, truck_up_to_3_5t, 
 #[test]
 fn bad_tables() {
     let column = "vehicles.csv:1: colour: unknown column; known are plate, id, class, transport, \
-        operator, route, speed_limit_kmh, break_minutes, from, until";
+        operator, route, speed_limit_kmh, break_minutes, inspection_expires, badge_expires, \
+        badge_withdrawn, from, until";
     for (text, expected) in [
         ("", "vehicles.csv: the file has no header line"),
         ("plate,colour\n14C1,red\n", column),
@@ -249,7 +250,7 @@ fn bad_geometry() {
         ),
         (
             feature("Polygon", &format!("[{RING}]"), r#""id":"z""#),
-            "zones.geojson:2: features[0].properties: neither a limit nor a setting",
+            "zones.geojson:2: features[0].properties: neither a limit nor a setting nor a ban",
         ),
         (
             feature(
@@ -265,7 +266,7 @@ fn bad_geometry() {
                 &format!("[{RING}]"),
                 r#""id":"z","limit_kmh":50,"fid":1"#,
             ),
-            "zones.geojson:2: features[0].properties.fid: unknown column; known are id, name, limit_kmh, setting, from, until",
+            "zones.geojson:2: features[0].properties.fid: unknown column; known are id, name, limit_kmh, setting, banned_classes, banned_hours, banned_direction_deg, from, until",
         ),
         (
             feature(
@@ -274,6 +275,22 @@ fn bad_geometry() {
                 r#""id":"z","limit_kmh":[50]"#,
             ),
             "zones.geojson:2: features[0].properties.limit_kmh: a text, a number, true or false is expected",
+        ),
+        (
+            feature(
+                "Polygon",
+                &format!("[{RING}]"),
+                r#""id":"z","banned_classes":"all","banned_hours":"6-9""#,
+            ),
+            "zones.geojson:4: features[0].properties.banned_hours: `6-9` are no hours such as 06:00-09:00,16:30-20:00",
+        ),
+        (
+            feature(
+                "Polygon",
+                &format!("[{RING}]"),
+                r#""id":"z","limit_kmh":50,"banned_hours":"06:00-09:00""#,
+            ),
+            "zones.geojson:2: features[0].properties.banned_classes: a value is missing",
         ),
         (
             "{\"type\":\"Feature\"}".to_owned(),
@@ -506,6 +523,52 @@ fn an_import_says_how_far_it_reaches_back() {
 }
 
 #[test]
+fn a_permit_reaches_back_to_where_it_lapses() {
+    let day = |text: &str| TimeZone::vietnam().start_of(crate::LocalDay::parse(text).unwrap());
+    let base = good(
+        &[
+            ("operators.csv", "tax_code,name\n57,A\n"),
+            (
+                "drivers.csv",
+                "licence,name,licence_class,licence_expires\n22,A,C,2026-03-09\n23,B,,\n",
+            ),
+            (
+                "vehicles.csv",
+                "plate,operator,inspection_expires\n14C00001,57,2026-03-09\n14C00002,,\n",
+            ),
+            ("fittings.csv", "source,vehicle\nA,14C00001\nB,14C00002\n"),
+        ],
+        &Registers::default(),
+    )
+    .registers;
+    let reach = |name: &str, text: &str| good(&[(name, text)], &base).reach;
+    // Renewed: nothing was different while the old one was valid (through 9 March).
+    let text = "plate,operator,inspection_expires\n14C00001,57,2026-09-30\n14C00002,,\n";
+    let expected = [("A".into(), day("2026-03-10"))];
+    assert_eq!(reach("vehicles.csv", text).sources, expected.into());
+    let text = "licence,name,licence_class,licence_expires\n22,A,C,2036-03-09\n23,B,,\n";
+    let of_drivers = reach("drivers.csv", text);
+    assert_eq!(
+        of_drivers.drivers,
+        [("22".into(), day("2026-03-10"))].into()
+    );
+    assert_eq!(of_drivers.earliest(), Some(day("2026-03-10")));
+    assert_eq!(of_drivers.of(&"A".into()), None, "it depends on who drove");
+    // Another class counts from always, a driver of whom nothing is known never.
+    let text = "licence,name,licence_class,licence_expires\n22,A,CE,2026-03-09\n24,C,,\n";
+    assert_eq!(
+        reach("drivers.csv", text).drivers,
+        [("22".into(), Timestamp::MIN)].into()
+    );
+    // Names concern nobody; the operator's licence the sources of its vehicles.
+    let reached = reach("operators.csv", "tax_code,name,address\n57,B,C\n");
+    assert_eq!(reached, Reach::default());
+    let text = "tax_code,name,licence_withdrawn\n57,A,2026-05-01\n";
+    let expected = [("A".into(), day("2026-05-01"))];
+    assert_eq!(reach("operators.csv", text).sources, expected.into());
+}
+
+#[test]
 fn vehicles_alone_serve_an_evaluation() {
     let vehicles = good(
         &[("vehicles.csv", "plate,id\n14C-000.01,V1\n")],
@@ -597,6 +660,32 @@ fn span(n: usize, open: bool) -> Validity {
     }
 }
 
+const RING_AT: [(f64, f64); 4] = [(21.0, 107.0), (21.0, 107.1), (21.1, 107.1), (21.0, 107.0)];
+
+/// Dates among the days that look-ups are tried at.
+fn permit(n: usize, withdrawn: bool) -> Permit {
+    let day = |n: usize| Timestamp::from_secs(1_767_225_600 + 43_200 * i64::try_from(n).unwrap());
+    Permit {
+        expires: (n > 0).then(|| day(2 * n)),
+        withdrawn: withdrawn.then(|| day(n)),
+    }
+}
+
+/// What judging finds of a vehicle at `t`: of its permits, whether they are valid.
+fn judged(
+    found: Option<&Assignment>,
+    t: Timestamp,
+) -> Option<(Assignment, [Option<registry::Lapse>; 3])> {
+    let mut plain = found?.clone();
+    let lapses = [
+        &mut plain.inspection,
+        &mut plain.badge,
+        &mut plain.operator_licence,
+    ]
+    .map(|p| std::mem::take(p).lapse(t));
+    Some((plain, lapses))
+}
+
 prop_compose! {
     fn place()(lat in 8.0..23.0f64, lon in 102.5..109.0f64) -> Position {
         Position::new(lat, lon).unwrap()
@@ -616,11 +705,15 @@ prop_compose! {
     ) -> Registers {
         let mut r = Registers::default();
         for (i, name) in names.iter().enumerate() {
-            r.operators.push(Operator { id: format!("57{i}").as_str().into(), name: name.trim().to_owned(), address: None, phone: None, validity: Validity::ALWAYS });
-            r.drivers.push(Driver { id: format!("22{i}").as_str().into(), name: name.trim().to_owned(), licence_class: Some("C".to_owned()), licence_expires: Some(Timestamp::from_secs(1_900_000_000)), operator: None, validity: Validity::ALWAYS });
+            r.operators.push(Operator { id: format!("57{i}").as_str().into(), name: name.trim().to_owned(), address: None, phone: None, licence: permit(i, flags[0]), validity: Validity::ALWAYS });
+            r.drivers.push(Driver { id: format!("22{i}").as_str().into(), name: name.trim().to_owned(), licence_class: Some("C".to_owned()), licence: permit(i + 1, flags[1]), operator: None, validity: Validity::ALWAYS });
             r.cards.push(Card { id: format!("C{i}").as_str().into(), driver: DriverId::from(format!("22{i}").as_str()), validity: span(i, flags[0]) });
         }
         r.routes.push(Route { id: "r".into(), name: "r".to_owned(), line: line.clone(), half_width_m: numbers[0], stops: vec![Stop { name: "s".to_owned(), position: stop, radius_m: numbers[1], terminal: flags[1] }], validity: span(1, flags[2]) });
+        let hours = if flags[0] { vec![Hours { from: 1320, until: 300 }, Hours { from: 360, until: 1440 }] } else { vec![] };
+        let classes = if flags[1] { vec![Class::Tanker, Class::Bus] } else { vec![] };
+        r.zones.push(Zone { id: "z".into(), name: "z".to_owned(), polygons: vec![vec![RING_AT.map(|(lat, lon)| Position::new(lat, lon).unwrap()).to_vec()]],
+            limit: None, setting: None, ban: Some(Ban { classes, hours, direction: heading.map(Course::from_centi) }), validity: Validity::ALWAYS });
         r.signs.push(Sign { id: "s".into(), line, half_width_m: numbers[0], direction: heading.map(Course::from_centi), both_ways: flags[1], limit: Speed::from_centi(limit), validity: Validity::ALWAYS });
         for (i, (class, transport, speed, rest, spans)) in vehicles.into_iter().enumerate() {
             let id = format!("V{i}");
@@ -629,7 +722,8 @@ prop_compose! {
                     id: id.as_str().into(), plate: Plate::new(&format!("14C{i:03}{n:02}")),
                     class: Some(registry::Class::ALL[class]), transport: Some(registry::Transport::ALL[transport]),
                     operator: Some("570".into()), route: flags[3].then(|| "r".into()),
-                    speed_limit: speed.map(Speed::from_centi), break_ms: rest.map(|m| m * 60_000), validity: span(n, n + 1 == spans),
+                    speed_limit: speed.map(Speed::from_centi), break_ms: rest.map(|m| m * 60_000), inspection: Permit { expires: rest.map(Timestamp::from_secs), withdrawn: None },
+                    badge: permit(n, flags[2]), validity: span(n, n + 1 == spans),
                 });
             }
             for n in 0..spans.min(2) {
@@ -693,7 +787,8 @@ proptest! {
             let source = SourceId::from(format!("S{s}").as_str());
             for n in 0..40 {
                 let t = Timestamp::from_millis(1_767_225_600_000 + n * 21_600_000);
-                let differs = before.assignment(&source, t).value != after.assignment(&source, t).value;
+                let (was, is) = (before.assignment(&source, t).value, after.assignment(&source, t).value);
+                let differs = judged(was.as_deref(), t) != judged(is.as_deref(), t);
                 if differs {
                     prop_assert!(reach.of(&source).is_some_and(|from| from <= t), "{source} at {t}");
                 }

@@ -1,0 +1,143 @@
+//! Standing on the registered route and at none of its registered stops: our own rule, since no
+//! text fixes how to count it.
+//!
+//! A stop is that of driving (D2, D3). It counts when it lasted long enough, all of it in one place
+//! on the route and away from every stop; where the device tells of its door, the door must have
+//! been open. So neither a queue that creeps on nor a red light is one.
+
+use crate::distance::great_circle_km;
+use crate::profile::Profile;
+use crate::state::Anchor;
+use crate::step::{Context, Served};
+use crate::whom::Whom;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use waywarden_model::{Figures, Kind, Position, SourceId, Speed, Timestamp, Violation};
+use waywarden_roads::Corridor;
+
+/// The stop at which the vehicle stands, where its transport has registered ones.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StopState(Option<Standing>);
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Standing {
+    start: Timestamp,
+    end: Timestamp,
+    at: Position,
+    route: Arc<str>,
+    /// On the route, away from its stops, in one place, so far.
+    outside: bool,
+    /// Whether it was open, where the device tells.
+    door: Option<bool>,
+    needs_ms: i64,
+    whom: Whom,
+    fresh: bool,
+}
+
+/// How the vehicle stands at a fix.
+pub(crate) struct Stands {
+    /// First instant known to belong to the stop.
+    pub since: Timestamp,
+    pub door: Option<bool>,
+}
+
+/// Takes one valid fix; `stands` is None while it drives. Gives the violation it closes.
+pub(crate) fn take(
+    state: &mut StopState,
+    source: &SourceId,
+    fix: &Anchor,
+    stands: Option<&Stands>,
+    ctx: &Context<'_>,
+    served: &Served<'_>,
+    profile: &Profile,
+) -> Option<Violation> {
+    let rule = profile.stops.as_ref();
+    let vehicle = served.vehicle.as_deref();
+    let vehicle = vehicle.filter(|v| {
+        v.transport
+            .is_some_and(|t| rule.is_some_and(|r| r.transport.contains(&t)))
+    });
+    let id = vehicle.and_then(|v| v.route.as_deref());
+    let corridor = id.and_then(|id| ctx.network.route(id, fix.time));
+    let (Some(stands), Some(rule), Some(corridor)) = (stands, rule, corridor) else {
+        return close(state, source);
+    };
+    let changed = state.0.as_ref().is_some_and(|s| s.route != *corridor.id());
+    let ended = if changed { close(state, source) } else { None };
+    // What moves a little within a stop changes nothing of it (D4).
+    if fix.speed > Speed::from_kmh(profile.driving.moving_above_kmh) {
+        return ended;
+    }
+    let standing = state.0.get_or_insert_with(|| Standing {
+        start: stands.since,
+        end: stands.since,
+        at: fix.position,
+        route: corridor.id().clone(),
+        outside: true,
+        door: None,
+        needs_ms: rule.min_s * 1000,
+        whom: Whom::of(served, fix.driver.as_ref(), profile),
+        fresh: true,
+    });
+    standing.goes_on(fix, stands.door, corridor, profile.driving.displacement_m);
+    ended
+}
+
+/// Ends the stop, where one is going on.
+pub(crate) fn close(state: &mut StopState, source: &SourceId) -> Option<Violation> {
+    let standing = state.0.take()?;
+    standing
+        .qualifies()
+        .then(|| standing.violation(source, false))
+}
+
+/// The violation of a stop that goes on, where it has grown since it was last asked for.
+pub(crate) fn growing(state: &mut StopState, source: &SourceId) -> Option<Violation> {
+    let standing = state.0.as_mut()?;
+    let due = standing.fresh && standing.qualifies();
+    due.then(|| {
+        standing.fresh = false;
+        standing.violation(source, true)
+    })
+}
+
+impl StopState {
+    pub(crate) fn give_out_again(&mut self) {
+        self.0.iter_mut().for_each(|s| s.fresh = true);
+    }
+}
+
+impl Standing {
+    fn goes_on(&mut self, fix: &Anchor, door: Option<bool>, on: &Corridor, within_m: i64) {
+        #[allow(clippy::cast_precision_loss)] // a hundred metres
+        let within_km = within_m as f64 / 1000.0;
+        self.end = fix.time;
+        self.fresh = true;
+        self.outside &= on.has_stops()
+            && on.offset_m(fix.position) <= on.half_width_m()
+            && !on.near_stop(fix.position)
+            && great_circle_km(self.at, fix.position) <= within_km;
+        if let Some(open) = door {
+            self.door = Some(open || self.door == Some(true));
+        }
+    }
+
+    fn qualifies(&self) -> bool {
+        self.outside && self.door != Some(false) && self.end.since(self.start) >= self.needs_ms
+    }
+
+    fn violation(&self, source: &SourceId, open: bool) -> Violation {
+        let times = (self.start, self.end);
+        Violation {
+            limit_ms: Some(self.needs_ms),
+            figures: Figures {
+                object: Some(self.route.clone()),
+                at: Some((self.at.lat(), self.at.lon())),
+                ..Figures::default()
+            },
+            ..self
+                .whom
+                .violation(Kind::UnregisteredStop, source, times, open)
+        }
+    }
+}
