@@ -24,6 +24,25 @@ async fn many_may_make_a_database_ready_at_once() {
     );
 }
 
+/// A command that would work a partition itself must see that another process does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_is_seen_for_as_long_as_it_is_connected() {
+    let database = Database::new().await;
+    let open = || TimescaleStore::open(&database.server, options());
+    let (owner, other) = (open().await.unwrap(), open().await.unwrap());
+    assert!(!other.is_worked().await.unwrap());
+    owner.claim(0, "w").await.unwrap();
+    assert!(other.is_worked().await.unwrap());
+    drop(owner);
+    let gone = async {
+        while other.is_worked().await.unwrap() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    let within = std::time::Duration::from_secs(20);
+    tokio::time::timeout(within, gone).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_newer_schema_is_refused() {
     let database = Database::new().await;
