@@ -26,7 +26,9 @@ struct Still {
     from_m: u64,
     to_m: u64,
     needs_m: i64,
-    whom: Whom,
+    /// From when the odometer runs on: a vehicle at rest is no case, and its state is the same by
+    /// whatever registers it was judged.
+    whom: Option<Whom>,
     fresh: bool,
 }
 
@@ -44,28 +46,26 @@ pub(crate) fn take(
     };
     let goes_on = |still: &&mut Still| still.goes_on(fix, metres, profile);
     if let Some(still) = state.0.as_mut().filter(goes_on) {
-        still.grow(fix.time, metres);
+        still.grow(fix, metres, served, profile);
         return None;
     }
     let ended = close(state, source);
-    state.0 = Some(Still::begin(fix, metres, rule, served, profile));
+    state.0 = Some(Still::begin(fix, metres, rule));
     ended
 }
 
 /// Ends what goes on.
 pub(crate) fn close(state: &mut FrozenState, source: &SourceId) -> Option<Violation> {
     let still = state.0.take()?;
-    still.qualifies().then(|| still.violation(source, false))
+    still.violation(source, false)
 }
 
 /// The violation that goes on, where it has grown since it was last asked for.
 pub(crate) fn growing(state: &mut FrozenState, source: &SourceId) -> Option<Violation> {
-    let still = state.0.as_mut()?;
-    let due = still.fresh && still.qualifies();
-    due.then(|| {
-        still.fresh = false;
-        still.violation(source, true)
-    })
+    let still = state.0.as_mut().filter(|still| still.fresh)?;
+    let violation = still.violation(source, true)?;
+    still.fresh = false;
+    Some(violation)
 }
 
 impl FrozenState {
@@ -75,13 +75,7 @@ impl FrozenState {
 }
 
 impl Still {
-    fn begin(
-        fix: &Anchor,
-        metres: u64,
-        rule: &Tampering,
-        served: &Served<'_>,
-        profile: &Profile,
-    ) -> Self {
+    fn begin(fix: &Anchor, metres: u64, rule: &Tampering) -> Self {
         Self {
             start: fix.time,
             end: fix.time,
@@ -90,7 +84,7 @@ impl Still {
             from_m: metres,
             to_m: metres,
             needs_m: rule.frozen_m,
-            whom: Whom::of(served, fix.driver.as_ref(), profile),
+            whom: None,
             fresh: true,
         }
     }
@@ -109,12 +103,16 @@ impl Still {
         fix.position == self.at && ms <= profile.transmission.gap_s * 1000 && on <= reach_m
     }
 
-    fn grow(&mut self, t: Timestamp, metres: u64) {
+    fn grow(&mut self, fix: &Anchor, metres: u64, served: &Served<'_>, profile: &Profile) {
+        let t = fix.time;
         self.seen = t;
         if metres > self.to_m {
             self.end = t;
             self.to_m = metres;
             self.fresh = true;
+            let driver = fix.driver.as_ref();
+            self.whom
+                .get_or_insert_with(|| Whom::of(served, driver, profile));
         } else if metres == self.from_m {
             (self.start, self.end) = (t, t);
         }
@@ -124,20 +122,20 @@ impl Still {
         i64::try_from(self.to_m - self.from_m).unwrap_or(i64::MAX)
     }
 
-    fn qualifies(&self) -> bool {
-        self.ran_m() >= self.needs_m
-    }
-
-    fn violation(&self, source: &SourceId, open: bool) -> Violation {
+    fn violation(&self, source: &SourceId, open: bool) -> Option<Violation> {
+        let whom = self
+            .whom
+            .as_ref()
+            .filter(|_| self.ran_m() >= self.needs_m)?;
         let times = (self.start, self.end);
-        Violation {
+        Some(Violation {
             rule: Some(Rule::FrozenPosition),
             distance: Some(Distance::from_metres(self.ran_m())),
             figures: Figures {
                 at: Some((self.at.lat(), self.at.lon())),
                 ..Figures::default()
             },
-            ..self.whom.violation(Kind::Tampering, source, times, open)
-        }
+            ..whom.violation(Kind::Tampering, source, times, open)
+        })
     }
 }

@@ -51,7 +51,7 @@ pub struct SourceState {
     pub(crate) driving: DrivingState,
     pub(crate) places: Places,
     pub(crate) permits: PermitState,
-    /// Valid records that showed where it is since its place last jumped.
+    /// Valid records that showed where it is since its place last jumped, as many as matter.
     pub(crate) shown: u32,
     pub(crate) power: PowerState,
     pub(crate) day: Option<DayRow>,

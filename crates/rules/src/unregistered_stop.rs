@@ -25,12 +25,11 @@ struct Standing {
     end: Timestamp,
     at: Position,
     route: Arc<str>,
-    /// On the route, away from its stops, in one place, so far.
-    outside: bool,
     /// Whether it was open, where the device tells.
     door: Option<bool>,
     needs_ms: i64,
-    whom: Whom,
+    /// While all of it is on the route, away from its stops and in one place; else it is no case.
+    whom: Option<Whom>,
     fresh: bool,
 }
 
@@ -73,10 +72,9 @@ pub(crate) fn take(
         end: stands.since,
         at: fix.position,
         route: corridor.id().clone(),
-        outside: true,
         door: None,
         needs_ms: rule.min_s * 1000,
-        whom: Whom::of(served, fix.driver.as_ref(), profile),
+        whom: Some(Whom::of(served, fix.driver.as_ref(), profile)),
         fresh: true,
     });
     standing.goes_on(fix, stands.door, corridor, profile.driving.displacement_m);
@@ -86,19 +84,15 @@ pub(crate) fn take(
 /// Ends the stop, where one is going on.
 pub(crate) fn close(state: &mut StopState, source: &SourceId) -> Option<Violation> {
     let standing = state.0.take()?;
-    standing
-        .qualifies()
-        .then(|| standing.violation(source, false))
+    standing.violation(source, false)
 }
 
 /// The violation of a stop that goes on, where it has grown since it was last asked for.
 pub(crate) fn growing(state: &mut StopState, source: &SourceId) -> Option<Violation> {
-    let standing = state.0.as_mut()?;
-    let due = standing.fresh && standing.qualifies();
-    due.then(|| {
-        standing.fresh = false;
-        standing.violation(source, true)
-    })
+    let standing = state.0.as_mut().filter(|standing| standing.fresh)?;
+    let violation = standing.violation(source, true)?;
+    standing.fresh = false;
+    Some(violation)
 }
 
 impl StopState {
@@ -113,31 +107,29 @@ impl Standing {
         let within_km = within_m as f64 / 1000.0;
         self.end = fix.time;
         self.fresh = true;
-        self.outside &= on.has_stops()
+        let outside = on.has_stops()
             && on.offset_m(fix.position) <= on.half_width_m()
             && !on.near_stop(fix.position)
             && great_circle_km(self.at, fix.position) <= within_km;
+        self.whom.take_if(|_| !outside);
         if let Some(open) = door {
             self.door = Some(open || self.door == Some(true));
         }
     }
 
-    fn qualifies(&self) -> bool {
-        self.outside && self.door != Some(false) && self.end.since(self.start) >= self.needs_ms
-    }
-
-    fn violation(&self, source: &SourceId, open: bool) -> Violation {
+    fn violation(&self, source: &SourceId, open: bool) -> Option<Violation> {
+        let shut = self.door == Some(false);
+        let long = self.end.since(self.start) >= self.needs_ms;
+        let whom = self.whom.as_ref().filter(|_| long && !shut)?;
         let times = (self.start, self.end);
-        Violation {
+        Some(Violation {
             limit_ms: Some(self.needs_ms),
             figures: Figures {
                 object: Some(self.route.clone()),
                 at: Some((self.at.lat(), self.at.lon())),
                 ..Figures::default()
             },
-            ..self
-                .whom
-                .violation(Kind::UnregisteredStop, source, times, open)
-        }
+            ..whom.violation(Kind::UnregisteredStop, source, times, open)
+        })
     }
 }

@@ -13,7 +13,7 @@ use waywarden_model::{
 };
 use waywarden_roads::Network;
 use waywarden_rules::evaluate::{Evaluation, evaluate, input, sort};
-use waywarden_rules::{Context, Outputs, Profiles, SourceState, finish, flush, step};
+use waywarden_rules::{Context, Outputs, Profiles, SourceState, end_day, finish, flush, step};
 
 const START_S: i64 = 1_773_100_800; // 2026-03-10T00:00:00Z
 
@@ -144,6 +144,41 @@ fn the_journeys_meet_every_rule_of_a_vehicle() {
     ] {
         assert!(found.contains(&kind), "no {kind:?} in {found:?}");
     }
+}
+
+/// A rebuild stops where it comes to a state that was saved: at rest over midnight a state holds
+/// nothing of how many records there were, nor of the registers that they were judged by.
+#[test]
+fn a_state_at_rest_forgets_the_day_before() {
+    let world = World::new();
+    let later = Registry::new(2, world.registry.registers().clone());
+    let mut records = journey(&[(30, 50, 40, 2)]);
+    // From then on it stands, once a minute for a day.
+    let last = Record {
+        speed: Some(Speed::ZERO),
+        ..records.last().unwrap().clone()
+    };
+    records.extend((1..1440).map(|minute| Record {
+        time: last.time.plus_millis(minute * 60_000),
+        ..last.clone()
+    }));
+    let state = |registry: &Registry, left_out: usize| {
+        let ctx = Context {
+            registry,
+            ..world.context()
+        };
+        let mut state = SourceState::new("14C2".into());
+        let mut out = Outputs::default();
+        let kept = records.iter().enumerate().filter(|(n, _)| *n != left_out);
+        kept.for_each(|(_, r)| {
+            step(&mut state, r, &ctx, &mut out);
+        });
+        end_day(&mut state, &mut out);
+        state.between_days()
+    };
+    let expected = state(&world.registry, usize::MAX);
+    assert_eq!(state(&world.registry, 20), expected);
+    assert_eq!(state(&later, 20), expected);
 }
 
 /// One leg: seconds between records, km/h, how many records, driver.
