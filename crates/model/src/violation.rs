@@ -21,10 +21,14 @@ pub enum Kind {
     WeeklyRest,
     RouteDeviation,
     TransmissionGap,
+    /// Driving after so many hours on duty, or after the end of the duty's window.
+    DailyDuty,
+    /// Driving at hours at which vehicles of the kind must stand.
+    ClosedHours,
 }
 
 impl Kind {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Overspeed,
         Self::ContinuousDriving,
         Self::DailyDriving,
@@ -34,6 +38,8 @@ impl Kind {
         Self::WeeklyRest,
         Self::RouteDeviation,
         Self::TransmissionGap,
+        Self::DailyDuty,
+        Self::ClosedHours,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -47,6 +53,8 @@ impl Kind {
             Self::WeeklyRest => "weekly_rest",
             Self::RouteDeviation => "route_deviation",
             Self::TransmissionGap => "transmission_gap",
+            Self::DailyDuty => "daily_duty",
+            Self::ClosedHours => "closed_hours",
         }
     }
 
@@ -64,15 +72,18 @@ pub enum Rule {
     Late,
     TwoWeeks,
     NotCompensated,
+    /// The limit of the night hours.
+    Night,
 }
 
 impl Rule {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Insufficient,
         Self::MoreThanThreeReduced,
         Self::Late,
         Self::TwoWeeks,
         Self::NotCompensated,
+        Self::Night,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -82,6 +93,7 @@ impl Rule {
             Self::Late => "late",
             Self::TwoWeeks => "two_weeks",
             Self::NotCompensated => "not_compensated",
+            Self::Night => "night",
         }
     }
 

@@ -1,5 +1,6 @@
 //! Driving and stops (TT 71/2024 Annex III; readings D1 to D5, D18): what a period is.
 
+use crate::closed_hours;
 use crate::distance::great_circle_km;
 use crate::profile::{Driving, Profile};
 use crate::state::{Anchor, Outputs};
@@ -103,7 +104,7 @@ pub(crate) fn take(
         }
         DrivingState::Driving { open, slow } => {
             if let (false, Some((_, place))) = (moves, *slow) {
-                open.close(scene.source, out);
+                open.close(scene, out);
                 *state = DrivingState::Stopped {
                     at: place,
                     run: None,
@@ -136,7 +137,7 @@ pub(crate) fn change_driver(state: &mut DrivingState, t: Timestamp, driver: Opti
 pub(crate) fn end(state: &mut DrivingState, place: Position, scene: &Scene<'_>, out: &mut Outputs) {
     match state {
         DrivingState::Driving { open, .. } => {
-            open.close(scene.source, out);
+            open.close(scene, out);
             *state = DrivingState::Stopped {
                 at: place,
                 run: None,
@@ -157,12 +158,14 @@ impl DrivingState {
 }
 
 impl Scene<'_> {
-    /// Break that ends continuous driving in this vehicle, milliseconds.
+    /// Break that ends continuous driving in this vehicle, milliseconds. The register's own break
+    /// stands for the one of the transport; where the law has breaks of its own, it says nothing.
     pub fn break_ms(&self) -> i64 {
         let vehicle = self.served.vehicle.as_deref();
-        vehicle
-            .and_then(|v| v.break_ms)
-            .unwrap_or_else(|| self.profile.break_ms(vehicle.and_then(|v| v.transport)))
+        let common = self.profile.break_ms(vehicle.and_then(|v| v.transport));
+        let own = vehicle.and_then(|v| v.break_ms);
+        own.filter(|_| self.profile.hours.breaks.is_none())
+            .unwrap_or(common)
     }
 }
 
@@ -215,7 +218,7 @@ impl Open {
         };
         let cut = t.max(self.end).min(upto);
         self.extend(cut, Distance::ZERO, scene, out);
-        self.close(scene.source, out);
+        self.close(scene, out);
         *self = Self::new(cut, driver, scene);
     }
 
@@ -226,7 +229,7 @@ impl Open {
         if scene.zone.day_of(self.start) != day {
             let midnight = scene.zone.start_of(day);
             self.end = midnight;
-            self.close(scene.source, out);
+            self.close(scene, out);
             *self = Self::new(midnight, self.driver.take(), scene);
         }
         self.end = t;
@@ -236,14 +239,21 @@ impl Open {
             .is_none_or(|g| t.since(g) >= GIVE_OUT_EVERY_MS);
         if due && self.end > self.start {
             self.given_out = Some(t);
-            out.period(self.period(scene.source, true));
+            self.give(true, scene, out);
         }
     }
 
-    fn close(&self, source: &SourceId, out: &mut Outputs) {
+    fn close(&self, scene: &Scene<'_>, out: &mut Outputs) {
         if self.end > self.start {
-            out.period(self.period(source, false));
+            self.give(false, scene, out);
         }
+    }
+
+    fn give(&self, open: bool, scene: &Scene<'_>, out: &mut Outputs) {
+        let period = self.period(scene.source, open);
+        let closed = closed_hours::of(&period, scene);
+        closed.into_iter().for_each(|v| out.violation(v));
+        out.period(period);
     }
 
     fn period(&self, source: &SourceId, open: bool) -> Period {

@@ -336,8 +336,9 @@ pub fn flush(state: &mut SourceState, out: &mut Outputs) {
 pub fn finish(state: &mut SourceState, ctx: &Context<'_>, out: &mut Outputs) {
     if let Some(last) = state.last.clone() {
         let profile = Arc::clone(ctx.profiles.at(last.time));
+        let vehicle = state.assignment.as_ref().and_then(|(_, d)| d.value.clone());
         let served = Served {
-            vehicle: &None,
+            vehicle: &vehicle,
             registry: ctx.registry.version(),
         };
         let scene = Scene {

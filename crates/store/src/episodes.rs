@@ -143,5 +143,6 @@ pub(crate) const fn counts_driving(kind: Kind) -> bool {
             | Kind::TwoWeeklyDriving
             | Kind::DailyRest
             | Kind::WeeklyRest
+            | Kind::DailyDuty
     )
 }

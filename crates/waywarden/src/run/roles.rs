@@ -21,7 +21,6 @@ use waywarden_gateway::{
 };
 use waywarden_model::registry::{Registers, Registry, RegistryDirectory};
 use waywarden_model::{Message, Protocol, Record, SourceId, TimeZone, Timestamp};
-use waywarden_rules::Profiles;
 use waywarden_simulator::{Span, Told, device::Pace};
 use waywarden_store::{DataFolder, Older, Role, Store, WorkerStore};
 use waywarden_wire::Transport;
@@ -263,6 +262,7 @@ async fn start_workers(
 ) -> Result<Vec<JoinHandle<Result<(), WorkerError>>>> {
     let mut workers = Vec::new();
     let kept = i64::try_from(config.retention.positions.as_millis()).unwrap_or(i64::MAX);
+    let law = Arc::new(crate::profiles::law(config)?);
     for partition in 0..PARTITIONS {
         let (positions, directory) = (positions.clone(), Arc::clone(&place.directory));
         let options = waywarden_worker::Options {
@@ -282,7 +282,7 @@ async fn start_workers(
             partition,
             log: Arc::clone(&place.log),
             store: Arc::clone(&place.store) as Arc<dyn WorkerStore>,
-            profiles: Arc::new(Profiles::vietnam()),
+            profiles: Arc::clone(&law),
             options,
             clock: Arc::new(crate::clock::now),
         };

@@ -10,6 +10,8 @@ export const KINDS = [
   "weekly_rest",
   "route_deviation",
   "transmission_gap",
+  "daily_duty",
+  "closed_hours",
 ] as const;
 export type Kind = (typeof KINDS)[number];
 

@@ -67,6 +67,8 @@ export const en: Record<keyof typeof vi, string> = {
   "kind.weekly_rest": "Weekly rest too short",
   "kind.route_deviation": "Off its route",
   "kind.transmission_gap": "Transmission gap",
+  "kind.daily_duty": "Too long on duty to drive",
+  "kind.closed_hours": "Driving at closed hours",
 
   "status.new": "New",
   "status.confirmed": "Confirmed",

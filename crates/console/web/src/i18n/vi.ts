@@ -65,6 +65,8 @@ export const vi = {
   "kind.weekly_rest": "Thiếu nghỉ trong tuần",
   "kind.route_deviation": "Chạy sai hành trình",
   "kind.transmission_gap": "Gián đoạn truyền dữ liệu",
+  "kind.daily_duty": "Lái xe sau khi hết giờ làm việc",
+  "kind.closed_hours": "Chạy xe trong giờ cấm",
 
   "status.new": "Mới",
   "status.confirmed": "Đã xác nhận",
