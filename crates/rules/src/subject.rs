@@ -71,8 +71,13 @@ pub fn judge(
     };
     let violations = case(known).violations(settled_from);
     // Whether anything was driven before the window cannot be seen in it: where that would make a
-    // difference, it must be looked up.
-    if known != Before::Unknown && violations != case(Before::Unknown).violations(settled_from) {
+    // difference to the weeks behind a rest that begins with it, it must be looked up.
+    let leads = pieces.first().is_some_and(|p| settled_from <= p.start);
+    let asks = leads && case(known).any(|p| p.hours.weekly_rest.is_some());
+    if known != Before::Unknown
+        && asks
+        && violations != case(Before::Unknown).violations(settled_from)
+    {
         return need(Timestamp::MIN);
     }
     SubjectResult {
