@@ -39,10 +39,14 @@ pub enum Kind {
     OperatorLicence,
     /// A sign that the device was tampered with.
     Tampering,
+    /// Driving after so many hours on duty, or after the end of the duty's window.
+    DailyDuty,
+    /// Driving at hours at which vehicles of the kind must stand.
+    ClosedHours,
 }
 
 impl Kind {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Overspeed,
         Self::ContinuousDriving,
         Self::DailyDriving,
@@ -61,6 +65,8 @@ impl Kind {
         Self::Badge,
         Self::OperatorLicence,
         Self::Tampering,
+        Self::DailyDuty,
+        Self::ClosedHours,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -83,6 +89,8 @@ impl Kind {
             Self::Badge => "badge",
             Self::OperatorLicence => "operator_licence",
             Self::Tampering => "tampering",
+            Self::DailyDuty => "daily_duty",
+            Self::ClosedHours => "closed_hours",
         }
     }
 
@@ -106,10 +114,12 @@ pub enum Rule {
     Jump,
     FrozenPosition,
     PowerCut,
+    /// The limit of the night hours.
+    Night,
 }
 
 impl Rule {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Insufficient,
         Self::MoreThanThreeReduced,
         Self::Late,
@@ -121,6 +131,7 @@ impl Rule {
         Self::Jump,
         Self::FrozenPosition,
         Self::PowerCut,
+        Self::Night,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -136,6 +147,7 @@ impl Rule {
             Self::Jump => "jump",
             Self::FrozenPosition => "frozen_position",
             Self::PowerCut => "power_cut",
+            Self::Night => "night",
         }
     }
 

@@ -1,5 +1,6 @@
 //! Driving and stops (TT 71/2024 Annex III; readings D1 to D5, D18): what a period is.
 
+use crate::closed_hours;
 use crate::distance::great_circle_km;
 use crate::profile::{Driving, Profile};
 use crate::state::{Anchor, Outputs};
@@ -105,7 +106,7 @@ pub(crate) fn take(
         }
         DrivingState::Driving { open, slow } => {
             if let (false, Some((since, at))) = (moves, *slow) {
-                open.close(scene.source, out);
+                open.close(scene, out);
                 *state = DrivingState::Stopped {
                     since,
                     at,
@@ -139,7 +140,7 @@ pub(crate) fn change_driver(state: &mut DrivingState, t: Timestamp, driver: Opti
 pub(crate) fn end(state: &mut DrivingState, here: &Anchor, scene: &Scene<'_>, out: &mut Outputs) {
     match state {
         DrivingState::Driving { open, .. } => {
-            open.close(scene.source, out);
+            open.close(scene, out);
             *state = DrivingState::Stopped {
                 since: here.time,
                 at: here.position,
@@ -223,7 +224,7 @@ impl Open {
         };
         let cut = t.max(self.end).min(upto);
         self.extend(cut, Distance::ZERO, scene, out);
-        self.close(scene.source, out);
+        self.close(scene, out);
         *self = Self::new(cut, driver, scene);
     }
 
@@ -234,7 +235,7 @@ impl Open {
         if scene.zone.day_of(self.start) != day {
             let midnight = scene.zone.start_of(day);
             self.end = midnight;
-            self.close(scene.source, out);
+            self.close(scene, out);
             *self = Self::new(midnight, self.driver.take(), scene);
         }
         self.end = t;
@@ -244,14 +245,21 @@ impl Open {
             .is_none_or(|g| t.since(g) >= GIVE_OUT_EVERY_MS);
         if due && self.end > self.start {
             self.given_out = Some(t);
-            out.period(self.period(scene.source, true));
+            self.give(true, scene, out);
         }
     }
 
-    fn close(&self, source: &SourceId, out: &mut Outputs) {
+    fn close(&self, scene: &Scene<'_>, out: &mut Outputs) {
         if self.end > self.start {
-            out.period(self.period(source, false));
+            self.give(false, scene, out);
         }
+    }
+
+    fn give(&self, open: bool, scene: &Scene<'_>, out: &mut Outputs) {
+        let period = self.period(scene.source, open);
+        let closed = closed_hours::of(&period, scene);
+        closed.into_iter().for_each(|v| out.violation(v));
+        out.period(period);
     }
 
     fn period(&self, source: &SourceId, open: bool) -> Period {

@@ -100,7 +100,12 @@ impl Still {
             return false;
         };
         let reach_m = i64::from(profile.filter.implied_speed_kmh).saturating_mul(ms) / 3600;
-        fix.position == self.at && ms <= profile.transmission.gap_s * 1000 && on <= reach_m
+        // Where the regime has no rule on gaps, none is too long.
+        let gap_s = profile
+            .transmission
+            .as_ref()
+            .map_or(i64::MAX / 1000, |t| t.gap_s);
+        fix.position == self.at && ms <= gap_s * 1000 && on <= reach_m
     }
 
     fn grow(&mut self, fix: &Anchor, metres: u64, served: &Served<'_>, profile: &Profile) {

@@ -4,6 +4,7 @@
 //! driving periods of a driver. Both are pure functions: time, registers and profiles are
 //! arguments, and a second run gives the same figures bit for bit.
 
+mod closed_hours;
 pub mod distance;
 mod driving;
 pub mod evaluate;
@@ -25,7 +26,7 @@ mod transmission_gap;
 mod unregistered_stop;
 mod whom;
 
-pub use profile::{Badge, Profile, ProfileError, Profiles};
+pub use profile::{Badge, Library, Profile, ProfileError, Profiles};
 pub use state::{Outputs, SourceState, StateError};
 pub use step::{Admit, Context, admit, end_day, finish, flush, step};
 

@@ -1,7 +1,14 @@
 //! The law as data: profiles with their dates, and a regime as a row of profiles without gaps.
 
+mod hours;
+mod library;
 mod optional;
 
+pub use hours::{
+    Breaks, Clock, Closed, Cycle, DailyRest, Hours, Night, Rolling, RollingKind, Shift, WeekZone,
+    WeeklyRest, Weeks,
+};
+pub use library::{Entry, Library};
 pub use optional::{Identification, Licences, Stops, Tampering, Zones};
 
 use serde::Deserialize;
@@ -30,6 +37,14 @@ pub enum ProfileError {
     },
     #[error("a regime needs at least one profile")]
     Empty,
+    #[error("profile {name} version {version} is there already, from {file}")]
+    Twice {
+        name: String,
+        version: u32,
+        file: String,
+    },
+    #[error("there is no profile `{name}`; there are: {known}")]
+    Unknown { name: String, known: String },
 }
 
 /// TT 71/2024 Annex II.I.1, with readings A1 to A9.
@@ -73,8 +88,9 @@ pub struct Overspeed {
 pub struct Driving {
     pub moving_above_kmh: i32,
     pub displacement_m: i64,
-    pub continuous_s: i64,
-    pub day_s: i64,
+    /// None: continuous driving, a local day or a week has no limit of its own.
+    pub continuous_s: Option<i64>,
+    pub day_s: Option<i64>,
     pub week_s: Option<i64>,
     pub break_s: i64,
     pub short_break_s: i64,
@@ -121,9 +137,10 @@ struct File {
     until: Option<Timestamp>,
     filter: Filter,
     overspeed: Overspeed,
-    limits: std::collections::BTreeMap<Class, [i32; 4]>,
+    /// Left out: a class alone limits nothing, only signs, zones and the vehicle's own limit do.
+    limits: Option<std::collections::BTreeMap<Class, [i32; 4]>>,
     driving: Driving,
-    transmission: Transmission,
+    transmission: Option<Transmission>,
     route: RouteDeviation,
     badge: Option<Badge>,
     identification: Option<Identification>,
@@ -131,6 +148,8 @@ struct File {
     zones: Option<Zones>,
     licences: Option<Licences>,
     tampering: Option<Tampering>,
+    #[serde(default)]
+    hours: Hours,
 }
 
 /// One profile: the rules' numbers and the dates between which they are the law.
@@ -142,7 +161,8 @@ pub struct Profile {
     pub filter: Filter,
     pub overspeed: Overspeed,
     pub driving: Driving,
-    pub transmission: Transmission,
+    /// None: the regime has no rule on gaps in the transmission.
+    pub transmission: Option<Transmission>,
     pub route: RouteDeviation,
     /// None where the law knows no such threshold, or it was not checked.
     pub badge: Option<Badge>,
@@ -151,6 +171,7 @@ pub struct Profile {
     pub zones: Option<Zones>,
     pub licences: Option<Licences>,
     pub tampering: Option<Tampering>,
+    pub hours: Hours,
     /// km/h by class and setting, in the order of [`RoadSetting::ALL`].
     limits: Vec<(Class, [Speed; 4])>,
 }
@@ -187,8 +208,10 @@ impl Profile {
             zones: file.zones,
             licences: file.licences,
             tampering: file.tampering,
+            hours: file.hours,
             limits: file
                 .limits
+                .unwrap_or_default()
                 .into_iter()
                 .map(|(c, v)| (c, v.map(Speed::from_kmh)))
                 .collect(),
@@ -215,6 +238,7 @@ impl Profile {
     }
 
     /// Milliseconds of break that end continuous driving; of an unknown transport the common one.
+    /// Under a profile with breaks of its own ([`Hours::breaks`]), a gap that proves no driving.
     pub fn break_ms(&self, transport: Option<Transport>) -> i64 {
         let short = transport.is_some_and(|t| self.driving.short_break_for.contains(&t));
         1000 * if short {
@@ -235,12 +259,16 @@ impl File {
         positive("filter.max_speed_kmh", self.filter.max_speed_kmh.into())?;
         positive("overspeed.gap_s", self.overspeed.gap_s)?;
         positive("overspeed.hold_s", self.overspeed.hold_s)?;
-        positive("driving.continuous_s", self.driving.continuous_s)?;
-        positive("driving.day_s", self.driving.day_s)?;
+        positive(
+            "driving.continuous_s",
+            self.driving.continuous_s.unwrap_or(1),
+        )?;
+        positive("driving.day_s", self.driving.day_s.unwrap_or(1))?;
         positive("driving.week_s", self.driving.week_s.unwrap_or(1))?;
         positive("driving.break_s", self.driving.break_s)?;
         positive("driving.short_break_s", self.driving.short_break_s)?;
-        positive("transmission.gap_s", self.transmission.gap_s)?;
+        let gap = self.transmission.as_ref().map_or(1, |t| t.gap_s);
+        positive("transmission.gap_s", gap)?;
         if let Some(badge) = self.badge {
             positive("badge.per_1000_km", badge.per_1000_km.into())?;
         }
@@ -255,8 +283,11 @@ impl File {
             &mean,
             "between 0 and overspeed.gap_s",
         )?;
-        let day = self.driving.day_s;
+        let day = self.driving.day_s.unwrap_or(1);
         self.must(day <= 86_400, "driving.day_s", &day, "at most 86400")?;
+        if let Some((field, value, must)) = self.hours.fault() {
+            return self.must(false, field, &value, must);
+        }
         for (field, [low, high]) in [
             ("filter.lat", self.filter.lat),
             ("filter.lon", self.filter.lon),
@@ -268,8 +299,9 @@ impl File {
                 "from the lower to the higher",
             )?;
         }
-        for class in Class::ALL {
-            let row = self.limits.get(&class);
+        let limits = self.limits.as_ref();
+        for (class, limits) in Class::ALL.iter().filter_map(|c| Some((c, limits?))) {
+            let row = limits.get(class);
             self.must(
                 row.is_some(),
                 "limits",
@@ -325,14 +357,9 @@ impl File {
 #[derive(Debug, Clone)]
 pub struct Profiles {
     zone: TimeZone,
+    utc: TimeZone,
     profiles: Vec<Arc<Profile>>,
 }
-
-const BUILT_IN: [(&str, &str); 3] = [
-    ("vn-tt09", include_str!("../profiles/vn-tt09.toml")),
-    ("vn-36-2024", include_str!("../profiles/vn-36-2024.toml")),
-    ("vn-118-2025", include_str!("../profiles/vn-118-2025.toml")),
-];
 
 impl Profiles {
     /// Joins profiles by their dates.
@@ -360,15 +387,15 @@ impl Profiles {
         }
         Ok(Self {
             zone,
+            utc: TimeZone::utc(),
             profiles: profiles.into_iter().map(Arc::new).collect(),
         })
     }
 
     /// The Vietnamese law by date.
     pub fn vietnam() -> Self {
-        let read = |(name, text)| Profile::parse(name, text).expect("built in, held by a test");
-        let profiles = BUILT_IN.into_iter().map(read).collect();
-        Self::new(TimeZone::vietnam(), profiles).expect("built in, held by a test")
+        let law = Library::built_in().law("vn", TimeZone::vietnam());
+        law.expect("built in, held by a test")
     }
 
     /// One profile for all times, whatever its dates.
@@ -376,13 +403,9 @@ impl Profiles {
         profile.validity = Validity::ALWAYS;
         Self {
             zone,
+            utc: TimeZone::utc(),
             profiles: vec![Arc::new(profile)],
         }
-    }
-
-    /// The built-in profiles: name and text.
-    pub fn built_in() -> impl Iterator<Item = (&'static str, &'static str)> {
-        BUILT_IN.into_iter()
     }
 
     /// The profile in force at `t`; before the first and behind the last, the nearest.
@@ -391,13 +414,24 @@ impl Profiles {
         &self.profiles[n.saturating_sub(1)]
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Profile>> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<Profile>> {
         self.profiles.iter()
     }
 
     /// Zone of the local days and weeks.
     pub fn zone(&self) -> &TimeZone {
         &self.zone
+    }
+
+    /// Zone whose Monday begins a week (reading F2): one for the regime, by its last profile that
+    /// says one.
+    pub fn week_zone(&self) -> &TimeZone {
+        let mut said = self.profiles.iter().rev();
+        let said = said.find_map(|p| p.hours.weeks.as_ref().map(|w| w.zone));
+        match said {
+            Some(WeekZone::Utc) => &self.utc,
+            Some(WeekZone::Local) | None => &self.zone,
+        }
     }
 }
 
@@ -421,7 +455,8 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        let good = BUILT_IN[1].1;
+        let library = Library::built_in();
+        let good = &library.get("vn-36-2024").unwrap().text;
         for (from, to, error) in [
             (
                 "hold_s = 20",
@@ -460,8 +495,10 @@ mod tests {
 
     #[test]
     fn a_gap_between_dates_is_an_error() {
-        let parse = |i: usize| Profile::parse("p", BUILT_IN[i].1).unwrap();
-        let error = Profiles::new(TimeZone::vietnam(), vec![parse(0), parse(2)]).unwrap_err();
+        let library = Library::built_in();
+        let named = |name| library.get(name).unwrap().profile.clone();
+        let two = vec![named("vn-tt09"), named("vn-118-2025")];
+        let error = Profiles::new(TimeZone::vietnam(), two).unwrap_err();
         assert!(
             error
                 .to_string()

@@ -39,9 +39,11 @@ impl Served<'_> {
     /// Break that ends continuous driving in this vehicle, milliseconds.
     pub fn break_ms(&self, profile: &Profile) -> i64 {
         let vehicle = self.vehicle.as_deref();
-        vehicle
-            .and_then(|v| v.break_ms)
-            .unwrap_or_else(|| profile.break_ms(vehicle.and_then(|v| v.transport)))
+        let common = profile.break_ms(vehicle.and_then(|v| v.transport));
+        let own = vehicle.and_then(|v| v.break_ms);
+        // Where the law has breaks of its own, the register's says nothing.
+        own.filter(|_| profile.hours.breaks.is_none())
+            .unwrap_or(common)
     }
 }
 
@@ -386,8 +388,9 @@ pub fn flush(state: &mut SourceState, out: &mut Outputs) {
 pub fn finish(state: &mut SourceState, ctx: &Context<'_>, out: &mut Outputs) {
     if let Some(last) = state.last.clone() {
         let profile = Arc::clone(ctx.profiles.at(last.time));
+        let vehicle = state.assignment.as_ref().and_then(|(_, d)| d.value.clone());
         let served = Served {
-            vehicle: &None,
+            vehicle: &vehicle,
             registry: ctx.registry.version(),
         };
         let scene = Scene {

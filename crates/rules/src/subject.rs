@@ -1,16 +1,25 @@
-//! The subject stage: continuous, daily and weekly driving over all vehicles of a driver
-//! (TT 71/2024 Annex III, 36/2024 art. 64; readings D6 to D17, D19). A pure function of the
+//! The subject stage: driving hours and rests over all vehicles of a driver (TT 71/2024 Annex III,
+//! 36/2024 art. 64; readings D6 to D19; other regimes: readings F1 to F18). A pure function of the
 //! subject's set of periods.
 
-mod hours;
+mod calendar;
+mod continuous;
+mod counted;
+mod cycle;
+mod daily_rest;
+mod rolling;
+mod shift;
 mod two_vehicles;
 mod unidentified;
+mod weekly_rest;
+mod window;
 
-use crate::profile::Profiles;
-use hours::Counted;
+use crate::profile::{Profile, Profiles};
+use counted::Counted;
 use std::collections::BTreeMap;
 use waywarden_model::{
-    Distance, DriverDay, Figures, Kind, LocalDay, Period, Span, Subject, Timestamp, Violation,
+    Distance, DriverDay, Figures, Kind, LocalDay, Period, Rule, Span, Subject, TimeZone, Timestamp,
+    Violation,
 };
 
 /// What the periods of a subject show.
@@ -18,21 +27,18 @@ use waywarden_model::{
 pub struct SubjectResult {
     /// The first period may continue one before the window: read from here on and judge again.
     pub need_from: Option<Timestamp>,
+    /// The violations that begin here or later are those that all periods of the subject show.
+    pub settled_from: Timestamp,
     pub violations: Vec<Violation>,
     pub driver_days: Vec<DriverDay>,
 }
 
 const DAY_MS: i64 = 86_400_000;
-/// Any break of any profile is shorter: a period that begins this long behind the window's start
-/// continues nothing before it.
-const LONGEST_BREAK_MS: i64 = 3_600_000;
 
-/// Where to begin reading when a subject's periods changed from `from` on: the start of the local
-/// week, in which all three counts begin anew (a continuous one that reaches back over it makes
-/// [`judge`] ask for more).
+/// Where to begin reading when a subject's periods changed from `from` on. Where that does not
+/// suffice, [`judge`] asks for more.
 pub fn window_start(profiles: &Profiles, from: Timestamp) -> Timestamp {
-    let zone = profiles.zone();
-    zone.start_of(zone.day_of(from).monday())
+    window::start(profiles, from)
 }
 
 /// All violations and driver days of `periods`, which are the subject's periods that start at
@@ -45,26 +51,134 @@ pub fn judge(
 ) -> SubjectResult {
     let mut sorted: Vec<&Period> = periods.iter().filter(|p| p.end > p.start).collect();
     sorted.sort_by(|a, b| (a.start, a.end, &a.source).cmp(&(b.start, b.end, &b.source)));
-    let reaches_back = sorted
-        .first()
-        .is_some_and(|p| p.start.since(window) < LONGEST_BREAK_MS);
-    if reaches_back && window > Timestamp::MIN {
-        let need_from = Some(window.plus_millis(-7 * DAY_MS));
-        return SubjectResult {
-            need_from,
-            ..SubjectResult::default()
-        };
-    }
     let pieces = union(&sorted);
-    let mut violations = continuous(profiles, subject, &pieces);
-    violations.extend(by_day(profiles, subject, &pieces));
-    violations.extend(by_week(profiles, subject, &pieces));
-    violations.extend(unidentified::judge(profiles, subject, &pieces));
-    violations.extend(two_vehicles::judge(profiles, subject, &sorted));
+    let need = |from| SubjectResult {
+        need_from: Some(from),
+        ..SubjectResult::default()
+    };
+    let settled_from = match window::settled(profiles, window, &pieces) {
+        Ok(settled) => settled,
+        Err(earlier) => return need(earlier),
+    };
+    let case = |before| Case {
+        profiles,
+        subject,
+        pieces: &pieces,
+        before,
+    };
+    let known = if window > Timestamp::MIN {
+        Before::Rest(window)
+    } else {
+        Before::Unknown
+    };
+    let mut violations = case(known).violations(settled_from);
+    // Whether anything was driven before the window cannot be seen in it: where that would make a
+    // difference to the weeks behind a rest that begins with it, it must be looked up.
+    let leads = pieces.first().is_some_and(|p| settled_from <= p.start);
+    let asks = leads && case(known).any(|p| p.hours.weekly_rest.is_some());
+    if known != Before::Unknown
+        && asks
+        && violations != case(Before::Unknown).violations(settled_from)
+    {
+        return need(Timestamp::MIN);
+    }
+    let at_once = two_vehicles::judge(profiles, subject, &sorted);
+    violations.extend(at_once.into_iter().filter(|v| v.start >= settled_from));
     SubjectResult {
         need_from: None,
+        settled_from,
         violations,
         driver_days: driver_days(profiles, subject, &sorted),
+    }
+}
+
+/// What there was before the first piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// Nothing is known: a daily and a weekly rest are taken to end at the first activity (F11).
+    Unknown,
+    /// Nothing was driven from here on.
+    Rest(Timestamp),
+}
+
+/// One subject's driving, before the law.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Case<'a> {
+    pub profiles: &'a Profiles,
+    pub subject: &'a Subject,
+    /// In order, without overlap.
+    pub pieces: &'a [Piece<'a>],
+    pub before: Before,
+}
+
+impl Case<'_> {
+    /// Whether any profile of the regime has a clause.
+    fn any(&self, has: impl Fn(&Profile) -> bool) -> bool {
+        self.profiles.iter().any(|p| has(p))
+    }
+
+    /// Every rule's, of those that begin at `from` or later.
+    fn violations(&self, from: Timestamp) -> Vec<Violation> {
+        let mut found = continuous::judge(self);
+        found.extend(calendar::by_day(self));
+        found.extend(calendar::by_week(self));
+        found.extend(calendar::by_two_weeks(self));
+        found.extend(shift::judge(self));
+        found.extend(daily_rest::judge(self));
+        found.extend(weekly_rest::judge(self));
+        found.extend(rolling::judge(self));
+        found.extend(cycle::judge(self));
+        found.extend(unidentified::judge(self));
+        found.retain(|v| v.start >= from);
+        found
+    }
+
+    /// Start and end are those of the driving counted (D17); vehicle and profile those of the
+    /// instant at which the limit was passed (D19, D16).
+    fn violation(
+        &self,
+        kind: Kind,
+        rule: Option<Rule>,
+        pieces: &[Piece<'_>],
+        c: &Counted<'_>,
+    ) -> Violation {
+        let driver = match self.subject {
+            Subject::Driver(d) => Some(d.clone()),
+            Subject::Vehicle(_) | Subject::Source(_) => None,
+        };
+        let span = |p: &Piece<'_>| Span {
+            source: p.period.source.clone(),
+            from: p.start,
+            to: p.end,
+            every: false,
+        };
+        Violation {
+            kind,
+            rule,
+            subject: self.subject.clone(),
+            vehicle: c.passed_in.vehicle.clone(),
+            plate: c.passed_in.plate.clone(),
+            driver,
+            operator: c.passed_in.operator.clone(),
+            start: c.first,
+            end: c.last,
+            open: pieces.iter().any(|p| p.period.open),
+            band: None,
+            limit: None,
+            limit_source: None,
+            max_excess: None,
+            distance: None,
+            duration_ms: c.ms,
+            limit_ms: Some(c.limit_ms),
+            profile: c.profile.id.clone(),
+            registry: c.passed_in.registry,
+            figures: Figures {
+                periods: u32::try_from(pieces.len()).ok(),
+                lower_bound: Some(true),
+                ..Figures::default()
+            },
+            spans: pieces.iter().map(span).collect(),
+        }
     }
 }
 
@@ -79,6 +193,11 @@ pub(crate) struct Piece<'a> {
 impl Piece<'_> {
     pub fn ms(&self) -> i64 {
         self.end.since(self.start)
+    }
+
+    /// Milliseconds from its end to the next one's start.
+    pub fn pause(&self, next: &Self) -> i64 {
+        next.start.since(self.end)
     }
 }
 
@@ -100,59 +219,18 @@ fn union<'a>(sorted: &[&'a Period]) -> Vec<Piece<'a>> {
     pieces
 }
 
-/// Driving between two sufficient breaks, of which only driving counts (D6, D8 to D10).
-fn continuous(profiles: &Profiles, subject: &Subject, pieces: &[Piece<'_>]) -> Vec<Violation> {
-    let mut found = Vec::new();
-    let mut chain: Vec<Piece<'_>> = Vec::new();
-    let mut judge_chain = |chain: &mut Vec<Piece<'_>>| {
-        let counted = Counted::of(profiles, chain, |p| Some(p.driving.continuous_s * 1000));
-        found.extend(counted.map(|c| violation(Kind::ContinuousDriving, subject, chain, &c)));
-        chain.clear();
-    };
-    for piece in pieces {
-        if chain.last().is_some_and(|last| rested(last, piece)) {
-            judge_chain(&mut chain);
-        }
-        chain.push(*piece);
-    }
-    judge_chain(&mut chain);
-    found
-}
-
 /// Whether the pause between two pieces is a sufficient break (D8).
 fn rested(before: &Piece<'_>, next: &Piece<'_>) -> bool {
     let pause = next.start.since(before.end);
     pause > 0 && pause >= before.period.break_ms
 }
 
-/// Driving in a local day, judged by the law of that day (D7, D11, D16).
-fn by_day(profiles: &Profiles, subject: &Subject, pieces: &[Piece<'_>]) -> Vec<Violation> {
-    let days = split(profiles, pieces, |d| d);
-    let judge_day = |(day, pieces): (&LocalDay, &Vec<Piece<'_>>)| {
-        let law = profiles.at(profiles.zone().start_of(*day));
-        let counted = Counted::by(law, pieces, law.driving.day_s * 1000)?;
-        Some(violation(Kind::DailyDriving, subject, pieces, &counted))
-    };
-    days.iter().filter_map(judge_day).collect()
-}
-
-/// Driving from Monday to Sunday, judged by the law in force when the limit is passed (D12, D16).
-fn by_week(profiles: &Profiles, subject: &Subject, pieces: &[Piece<'_>]) -> Vec<Violation> {
-    let weeks = split(profiles, pieces, LocalDay::monday);
-    let judge_week = |pieces: &Vec<Piece<'_>>| {
-        let counted = Counted::of(profiles, pieces, |p| p.driving.week_s.map(|s| s * 1000))?;
-        Some(violation(Kind::WeeklyDriving, subject, pieces, &counted))
-    };
-    weeks.values().filter_map(judge_week).collect()
-}
-
-/// Pieces by day or week, cut at local midnights.
+/// Pieces by day or week of a zone, cut at its midnights.
 fn split<'a>(
-    profiles: &Profiles,
+    zone: &TimeZone,
     pieces: &[Piece<'a>],
     key: impl Fn(LocalDay) -> LocalDay,
 ) -> BTreeMap<LocalDay, Vec<Piece<'a>>> {
-    let zone = profiles.zone();
     let mut map: BTreeMap<LocalDay, Vec<Piece<'a>>> = BTreeMap::new();
     for piece in pieces {
         let mut rest = *piece;
@@ -178,7 +256,7 @@ fn driver_days(profiles: &Profiles, subject: &Subject, sorted: &[&Period]) -> Ve
         periods: 0,
     };
     let mut days: BTreeMap<LocalDay, DriverDay> = BTreeMap::new();
-    for (day, pieces) in split(profiles, &union(sorted), |d| d) {
+    for (day, pieces) in split(profiles.zone(), &union(sorted), |d| d) {
         let row = days.entry(day).or_insert_with(|| new_day(day));
         row.driving_ms = pieces.iter().map(Piece::ms).sum();
     }
@@ -189,49 +267,6 @@ fn driver_days(profiles: &Profiles, subject: &Subject, sorted: &[&Period]) -> Ve
         row.periods += 1;
     }
     days.into_values().collect()
-}
-
-/// Start and end are those of the driving counted (D17); vehicle and profile those of the instant
-/// at which the limit was passed (D19, D16).
-fn violation(kind: Kind, subject: &Subject, pieces: &[Piece<'_>], c: &Counted<'_>) -> Violation {
-    let (first, last) = (c.first, c.last);
-    let driver = match subject {
-        Subject::Driver(d) => Some(d.clone()),
-        Subject::Vehicle(_) | Subject::Source(_) => None,
-    };
-    let span = |p: &Piece<'_>| Span {
-        source: p.period.source.clone(),
-        from: p.start,
-        to: p.end,
-        every: false,
-    };
-    Violation {
-        kind,
-        rule: None,
-        subject: subject.clone(),
-        vehicle: c.passed_in.vehicle.clone(),
-        plate: c.passed_in.plate.clone(),
-        driver,
-        operator: c.passed_in.operator.clone(),
-        start: first,
-        end: last,
-        open: pieces.iter().any(|p| p.period.open),
-        band: None,
-        limit: None,
-        limit_source: None,
-        max_excess: None,
-        distance: None,
-        duration_ms: c.driven_ms,
-        limit_ms: Some(c.limit_ms),
-        profile: c.profile.id.clone(),
-        registry: c.passed_in.registry,
-        figures: Figures {
-            periods: u32::try_from(pieces.len()).ok(),
-            lower_bound: Some(true),
-            ..Figures::default()
-        },
-        spans: pieces.iter().map(span).collect(),
-    }
 }
 
 #[cfg(test)]

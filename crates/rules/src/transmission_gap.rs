@@ -15,7 +15,7 @@ pub(crate) fn between(
     served: &Served<'_>,
     profile: &Profile,
 ) -> Option<Violation> {
-    let rule = &profile.transmission;
+    let rule = profile.transmission.as_ref()?;
     let ms = to.time.since(from.time);
     if ms <= rule.gap_s * 1000 {
         return None;

@@ -145,5 +145,6 @@ pub(crate) const fn counts_driving(kind: Kind) -> bool {
             | Kind::WeeklyRest
             | Kind::DriverNotIdentified
             | Kind::CardInTwoVehicles
+            | Kind::DailyDuty
     )
 }

@@ -1,13 +1,14 @@
 //! `waywarden evaluate`: the rules on files, through the same code as the worker's.
 
+use crate::profiles::{Own, library};
 use anyhow::{Context as _, Result};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use waywarden_model::registry::{Registers, Registry};
+use waywarden_model::registry::{ImportFile, RegisterKind, Registers, Registry};
 use waywarden_model::{TimeZone, Timestamp};
 use waywarden_roads::Network;
-use waywarden_rules::evaluate::{evaluate, input, output::Line};
-use waywarden_rules::{Context, Profile, Profiles};
+use waywarden_rules::evaluate::{evaluate, input, output};
+use waywarden_rules::{Context, Library, Profile, Profiles};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -15,12 +16,34 @@ pub struct Args {
     /// course_deg, ignition, driver_id, odometer_m, door. In any order; repeated lines count once.
     #[arg(long, value_name = "FILE")]
     records: PathBuf,
-    /// Vehicles, CSV: plate; optional class, transport, speed_limit_kmh, break_minutes.
+    /// The register of vehicles, CSV: plate; optional among others class, transport,
+    /// speed_limit_kmh, break_minutes.
     #[arg(long, value_name = "FILE")]
     vehicles: Option<PathBuf>,
-    /// Judge by this profile whatever the date: a built-in name, or a file.
+    /// The register of drivers, CSV.
+    #[arg(long, value_name = "FILE")]
+    drivers: Option<PathBuf>,
+    /// The register of drivers' cards, CSV.
+    #[arg(long, value_name = "FILE")]
+    cards: Option<PathBuf>,
+    /// Which device serves which vehicle, CSV; for records that name their device.
+    #[arg(long, value_name = "FILE")]
+    fittings: Option<PathBuf>,
+    /// The register of routes, GeoJSON.
+    #[arg(long, value_name = "FILE")]
+    routes: Option<PathBuf>,
+    /// The register of zones, GeoJSON.
+    #[arg(long, value_name = "FILE")]
+    zones: Option<PathBuf>,
+    /// The register of signs, GeoJSON.
+    #[arg(long, value_name = "FILE")]
+    signs: Option<PathBuf>,
+    /// Judge by this regime, by the dates of its profiles, or by this profile whatever the date: a
+    /// name, or a file. The default is the Vietnamese law by date.
     #[arg(long, value_name = "NAME|FILE")]
     profile: Option<String>,
+    #[command(flatten)]
+    own: Own,
     /// Records dated later are left out; the default is the clock.
     #[arg(long, value_name = "TIME", value_parser = Timestamp::parse_rfc3339)]
     now: Option<Timestamp>,
@@ -34,12 +57,10 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<()> {
     let zone = crate::zone::by_name(&args.time_zone)?;
-    let profiles = profiles(args.profile.as_deref(), zone)?;
-    let registers = match &args.vehicles {
-        Some(path) => in_file(path, |text| Ok(input::vehicles(text)?))?,
-        None => Registers::default(),
-    };
-    let registry = Registry::new(1, registers);
+    let config = args.own.config()?;
+    let wanted = args.profile.as_deref().unwrap_or(&config.regime);
+    let profiles = law(wanted, &library(config.profiles.as_deref())?, zone.clone())?;
+    let registry = Registry::new(1, registers(args, &zone)?);
     let network = Network::build(&registry);
     let records = in_file(&args.records, |text| Ok(input::records(text)?))?;
     let now = args
@@ -53,13 +74,13 @@ pub fn run(args: &Args) -> Result<()> {
     let found = evaluate(records, &ctx, now);
     let mut out = BufWriter::new(std::io::stdout().lock());
     if args.summaries {
-        for row in &found.day_rows {
-            serde_json::to_writer(&mut out, row)?;
+        for day in output::days(&found, &zone) {
+            serde_json::to_writer(&mut out, &day)?;
             out.write_all(b"\n")?;
         }
     } else {
         for violation in &found.violations {
-            serde_json::to_writer(&mut out, &Line::from(violation))?;
+            serde_json::to_writer(&mut out, &output::Line::from(violation))?;
             out.write_all(b"\n")?;
         }
     }
@@ -73,18 +94,44 @@ fn in_file<T>(path: &Path, read: impl FnOnce(&str) -> Result<T>) -> Result<T> {
     read(&text).with_context(name)
 }
 
-/// By date, or one profile alone: a built-in one by its name, else a file.
-fn profiles(wanted: Option<&str>, zone: TimeZone) -> Result<Profiles> {
-    let Some(wanted) = wanted else {
-        let law = Profiles::vietnam();
-        return Ok(Profiles::new(
-            zone,
-            law.iter().map(|p| (**p).clone()).collect(),
-        )?);
-    };
-    let text = match Profiles::built_in().find(|(name, _)| *name == wanted) {
-        Some((_, text)) => text.to_owned(),
-        None => std::fs::read_to_string(wanted).with_context(|| format!("profile {wanted}"))?,
-    };
-    Ok(Profiles::only(zone, Profile::parse(wanted, &text)?))
+/// The registers whose files were given.
+fn registers(args: &Args, zone: &TimeZone) -> Result<Registers> {
+    use RegisterKind::{Cards, Drivers, Fittings, Routes, Signs, Vehicles, Zones};
+    let mut contents = Vec::new();
+    for (kind, path) in [
+        (Vehicles, &args.vehicles),
+        (Drivers, &args.drivers),
+        (Cards, &args.cards),
+        (Fittings, &args.fittings),
+        (Routes, &args.routes),
+        (Zones, &args.zones),
+        (Signs, &args.signs),
+    ] {
+        if let Some(path) = path {
+            let name = path.display().to_string();
+            let bytes = std::fs::read(path).with_context(|| name.clone())?;
+            contents.push((kind, name, bytes));
+        }
+    }
+    let mut files = Vec::new();
+    for (kind, name, bytes) in &contents {
+        files.push(ImportFile {
+            name,
+            kind: Some(*kind),
+            bytes,
+        });
+    }
+    Registers::for_evaluation(&files, zone).map_err(|errors| {
+        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        anyhow::anyhow!("{}", lines.join("\n"))
+    })
+}
+
+/// A regime or a profile by its name, else an operator's own in a file.
+fn law(wanted: &str, library: &Library, zone: TimeZone) -> Result<Profiles> {
+    if library.names().contains(&wanted) || !Path::new(wanted).exists() {
+        return Ok(library.law(wanted, zone)?);
+    }
+    let read = |text: &str| Ok(Profile::parse(wanted, text)?);
+    Ok(Profiles::only(zone, in_file(Path::new(wanted), read)?))
 }

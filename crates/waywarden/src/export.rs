@@ -146,7 +146,8 @@ fn sums(args: &Args, range: &PositionRange) -> Result<(SummaryFilter, Option<Bad
         return Err(Ending::Usage(why).into());
     }
     let zone = TimeZone::vietnam();
-    let badge = BadgeThreshold::at(&crate::profiles::badge_thresholds(), range.from);
+    let law = crate::profiles::law(&args.data.config()?)?;
+    let badge = BadgeThreshold::at(&crate::profiles::badge_thresholds(&law), range.from);
     let filter = SummaryFilter {
         of: args.by,
         from: zone.day_of(range.from),

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use waywarden_console::export::{PositionRange, serves};
 use waywarden_model::{Plate, TimeZone};
-use waywarden_rules::Profiles;
 use waywarden_store::read::{ChangeKind, PositionPage};
 use waywarden_store::{DataFolder, FolderError, Foreseen, Store, Stretch};
 use waywarden_worker::{Law, Preview};
@@ -184,7 +183,7 @@ fn line(f: &Foreseen) -> serde_json::Value {
 async fn tell(store: &dyn Store, args: &Args, range: &PositionRange) -> Result<()> {
     let config = args.data.config()?;
     let registry = directory::registry(store).await?;
-    let profiles = Arc::new(Profiles::vietnam());
+    let profiles = Arc::new(crate::profiles::law(&config)?);
     let law = Law::new(registry.version(), registry.registers().clone(), profiles);
     let bounds = worker::options(&config).bounds();
     let stretches = stretches(store, range).await?;

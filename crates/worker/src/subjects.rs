@@ -25,7 +25,7 @@ impl SubjectJudge for Subjects {
         Judged {
             need_from: result.need_from,
             violations: result.violations,
-            settled_from: window,
+            settled_from: result.settled_from,
             driver_days: result.driver_days,
         }
     }

@@ -1,12 +1,9 @@
 //! Records and vehicles as files hold them: JSON Lines or CSV, with errors by line and column.
 
 use serde::Deserialize;
-use waywarden_model::directory::Standing;
-use waywarden_model::registry::{
-    Class, Device, Fitting, Permit, Registers, Transport, Validity, Vehicle,
-};
+use waywarden_model::registry::{ImportFile, RegisterKind, Registers};
 use waywarden_model::{
-    Course, DriverId, DriverSaid, Plate, Position, Record, SourceId, Speed, Timestamp, VehicleId,
+    Course, DriverId, DriverSaid, Plate, Position, Record, SourceId, Speed, TimeZone, Timestamp,
 };
 
 /// What is wrong with a line of input.
@@ -101,76 +98,24 @@ impl Row {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct VehicleRow {
-    plate: String,
-    class: Option<Class>,
-    transport: Option<Transport>,
-    route: Option<String>,
-    speed_limit_kmh: Option<f64>,
-    break_minutes: Option<i64>,
-}
-
-/// Reads a list of vehicles of which only `plate` is required; each is fitted with a source that
-/// bears its plate.
+/// Reads a register of vehicles, of which only `plate` is required; each is fitted with a source
+/// that bears its plate. Dates without a zone are Vietnamese.
 ///
 /// # Errors
 /// The first line that is no vehicle, with what is wrong in it.
 pub fn vehicles(text: &str) -> Result<Registers, InputError> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::All)
-        .from_reader(text.as_bytes());
-    let mut registers = Registers::default();
-    for (n, row) in reader.deserialize().enumerate() {
-        let wrong = |what: String| InputError { line: n + 2, what };
-        let row: VehicleRow = row.map_err(|e| wrong(e.to_string()))?;
-        row.fit(&mut registers).map_err(wrong)?;
-    }
-    Ok(registers)
-}
-
-impl VehicleRow {
-    fn fit(self, registers: &mut Registers) -> Result<(), String> {
-        let plate = Plate::new(&self.plate);
-        if plate.as_str().is_empty() {
-            return Err("`plate` is empty".to_owned());
+    let file = ImportFile {
+        name: "vehicles",
+        kind: Some(RegisterKind::Vehicles),
+        bytes: text.as_bytes(),
+    };
+    Registers::for_evaluation(&[file], &TimeZone::vietnam()).map_err(|errors| {
+        let first = errors.first();
+        InputError {
+            line: first.map_or(0, |e| e.line as usize),
+            what: first.map_or(String::new(), |e| format!("`{}`: {}", e.column, e.what)),
         }
-        let source = SourceId::from(plate.as_str());
-        let id = VehicleId::from(plate.as_str());
-        if registers.vehicles.iter().any(|v| v.id == id) {
-            return Err(format!("`plate` {plate} stands twice"));
-        }
-        registers.devices.push(Device {
-            id: source.clone(),
-            protocol: None,
-            utc_offset_s: None,
-            dialect: None,
-            standing: Standing::Known,
-            validity: Validity::ALWAYS,
-        });
-        registers.fittings.push(Fitting {
-            source,
-            vehicle: id.clone(),
-            primary: true,
-            validity: Validity::ALWAYS,
-        });
-        registers.vehicles.push(Vehicle {
-            id,
-            plate,
-            class: self.class,
-            transport: self.transport,
-            operator: None,
-            route: self.route.map(Into::into),
-            speed_limit: self.speed_limit_kmh.map(Speed::from_kmh_f64),
-            break_ms: self.break_minutes.map(|m| m.saturating_mul(60_000)),
-            inspection: Permit::default(),
-            badge: Permit::default(),
-            validity: Validity::ALWAYS,
-        });
-        Ok(())
-    }
+    })
 }
 
 #[cfg(test)]
@@ -220,6 +165,10 @@ mod tests {
             "{error}"
         );
         let error = vehicles("plate\n14C1\n14c-1\n").unwrap_err().to_string();
-        assert_eq!(error, "line 3: `plate` 14C1 stands twice");
+        assert!(
+            error.starts_with("line 3: ")
+                && error.ends_with("the same key as line 2, at overlapping dates"),
+            "{error}"
+        );
     }
 }

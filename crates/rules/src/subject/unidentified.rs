@@ -1,32 +1,23 @@
 //! Driving with nobody identified (TT 71/2024 Annex III: driving counts from the driver's card on;
 //! reading D13: it is counted under the vehicle).
 
-use super::hours::Counted;
-use super::{Piece, rested, violation};
-use crate::profile::{Profile, Profiles};
+use super::counted::Counted;
+use super::{Case, Piece, rested};
+use crate::profile::Profile;
 use waywarden_model::{Kind, Subject, Violation};
 
 /// One violation for each stretch between two sufficient breaks: a bus that stops at every corner
 /// is one case, not a hundred.
-pub(super) fn judge(
-    profiles: &Profiles,
-    subject: &Subject,
-    pieces: &[Piece<'_>],
-) -> Vec<Violation> {
-    if matches!(subject, Subject::Driver(_)) {
+pub(super) fn judge(case: &Case<'_>) -> Vec<Violation> {
+    if matches!(case.subject, Subject::Driver(_)) {
         return Vec::new();
     }
     let allowed = |p: &Profile| Some(p.identification.as_ref()?.unidentified_s * 1000);
     let judge = |driven: &[Piece<'_>]| {
-        let counted = Counted::of(profiles, driven, allowed)?;
-        Some(violation(
-            Kind::DriverNotIdentified,
-            subject,
-            driven,
-            &counted,
-        ))
+        let counted = Counted::of(case.profiles, driven, allowed)?;
+        Some(case.violation(Kind::DriverNotIdentified, None, driven, &counted))
     };
-    let stretches = pieces.chunk_by(|a, b| !rested(a, b));
+    let stretches = case.pieces.chunk_by(|a, b| !rested(a, b));
     stretches.filter_map(judge).collect()
 }
 

@@ -51,7 +51,28 @@ pub fn problems_of(config: &Config) -> Vec<Problem> {
     gateway(config, &mut found);
     storage(config, &mut found);
     console(config, &mut found);
+    rules(config, &mut found);
     found
+}
+
+fn rules(config: &Config, found: &mut Vec<Problem>) {
+    let library = match crate::profiles::library(config.profiles.as_deref()) {
+        Ok(library) => library,
+        Err(e) => {
+            return found.push(Problem::refuse(
+                "rules.profiles",
+                format!("cannot be used: {e:#}"),
+            ));
+        }
+    };
+    if !library.names().contains(&config.regime.as_str()) {
+        let what = format!(
+            "is {}, it must be one of {}",
+            config.regime,
+            library.names().join(", ")
+        );
+        found.push(Problem::refuse("rules.regime", what));
+    }
 }
 
 fn listeners(config: &Config, found: &mut Vec<Problem>) {

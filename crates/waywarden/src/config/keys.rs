@@ -459,6 +459,20 @@ pub const KEYS: &[Key] = &[
         retention.reads,
         "The record of who read personal data."
     ),
+    text!(
+        "rules.regime",
+        regime,
+        "What is judged by: a regime, whose profiles follow each other by date, or one profile for \
+         all times; `waywarden profiles` lists them. Where another one judged before, what is on \
+         file stands until it is judged again."
+    ),
+    optional_path!(
+        "rules.profiles",
+        profiles,
+        "Folder of own profiles (files that end in .toml, made like those that `waywarden profiles \
+         NAME` shows), read at the start. One with a built-in profile's name and another version \
+         takes its place."
+    ),
     number!(
         "worker.batch_messages",
         worker.batch_messages,

@@ -49,6 +49,10 @@ pub struct Config {
     pub store_password_file: Option<PathBuf>,
     pub timescale: waywarden_store::TimescaleOptions,
     pub worker: waywarden_worker::Options,
+    /// What is judged by: a regime, or one profile for all times.
+    pub regime: String,
+    /// Folder of an operator's own profiles.
+    pub profiles: Option<PathBuf>,
     pub retention: Retention,
     pub console: ConsoleConfig,
     pub telemetry: Telemetry,
@@ -124,6 +128,8 @@ impl Default for Config {
             store_password_file: None,
             timescale: waywarden_store::TimescaleOptions::default(),
             worker: waywarden_worker::Options::default(),
+            regime: "vn".to_owned(),
+            profiles: None,
             retention: Retention {
                 // Older data than anybody has is filed too: a device's memory, recorded frames.
                 positions: 36_500 * DAY,

@@ -60,7 +60,7 @@ async fn serve(config: Config, mut signals: Signals) -> Result<()> {
         positions: positions.clone(),
         metrics: prometheus::Registry::new(),
         clock: Arc::new(crate::clock::now),
-        badge: crate::profiles::badge_thresholds(),
+        badge: crate::profiles::badge_thresholds(&crate::profiles::law(&config)?),
         shutdown: stop.clone(),
     };
     let console = waywarden_console::serve(config.console.clone(), parts).await?;

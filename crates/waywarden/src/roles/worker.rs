@@ -5,6 +5,7 @@ use super::leap::Found;
 use super::signals::Signals;
 use super::{Common, Http, begin, far_log};
 use crate::config::Config;
+use crate::profiles::law;
 use anyhow::{Context, Result};
 use prometheus::IntGauge;
 use std::path::Path;
@@ -67,7 +68,8 @@ async fn serve(config: Config, mut signals: Signals, drain: bool) -> Result<()> 
         }
     };
     let log = log.context("told to stop before Kafka was reached")?;
-    let crew = Crew::new(log.join().await?, make_work(&log, &store, options(&config)));
+    let make = make_work(&log, &store, law(&config)?, options(&config));
+    let crew = Crew::new(log.join().await?, make);
     let view = crew.view();
     let watched = view.clone();
     let metrics = prometheus::Registry::new();
@@ -132,10 +134,11 @@ pub fn options(config: &Config) -> Options {
 pub fn make_work(
     log: &Arc<dyn Log>,
     store: &Arc<dyn Store>,
+    law: Profiles,
     options: Options,
 ) -> waywarden_worker::MakeWork {
     let (log, store) = (Arc::clone(log), Arc::clone(store));
-    let profiles = Arc::new(Profiles::vietnam());
+    let profiles = Arc::new(law);
     Box::new(move |partition| Work {
         partition,
         log: Arc::clone(&log),
@@ -180,7 +183,8 @@ pub async fn catch_up(config: &Config, folder: &Path, store: &Arc<dyn Store>) ->
         mine: Arc::new(|_| true),
     };
     care::announce(&place).await?;
-    let crew = Crew::new(log.join().await?, make_work(&log, store, at_once));
+    let make = make_work(&log, store, law(config)?, at_once);
+    let crew = Crew::new(log.join().await?, make);
     let (stop, view) = (CancellationToken::new(), crew.view());
     let working = tokio::spawn(crew.run(stop.clone()));
     let drained = drained(&log, store, &view).await;

@@ -72,7 +72,9 @@ impl Roles {
             filed: Some(filed),
             ..worker::options(&config)
         };
-        let make = worker::make_work(&log, &store, options);
+        let law = crate::profiles::law(&config)?;
+        let badge = crate::profiles::badge_thresholds(&law);
+        let make = worker::make_work(&log, &store, law, options);
         let workers = start_workers(&log, make, &rest).await?;
         let spool = match config.log_kind {
             LogKind::Kafka if config.use_spool => {
@@ -109,7 +111,7 @@ impl Roles {
             positions,
             metrics,
             clock: Arc::new(crate::clock::now),
-            badge: crate::profiles::badge_thresholds(),
+            badge,
             shutdown: rest.clone(),
         };
         let console = waywarden_console::serve(config.console.clone(), parts).await?;

@@ -19,6 +19,8 @@ export const KINDS = [
   "badge",
   "operator_licence",
   "tampering",
+  "daily_duty",
+  "closed_hours",
 ] as const;
 export type Kind = (typeof KINDS)[number];
 

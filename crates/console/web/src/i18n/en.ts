@@ -76,6 +76,8 @@ export const en: Record<keyof typeof vi, string> = {
   "kind.badge": "Badge",
   "kind.operator_licence": "Operator's licence",
   "kind.tampering": "Sign of tampering",
+  "kind.daily_duty": "Too long on duty to drive",
+  "kind.closed_hours": "Driving at closed hours",
 
   "rule.wrong_class": "of the wrong class",
   "rule.expired": "expired",

@@ -74,6 +74,8 @@ export const vi = {
   "kind.badge": "Phù hiệu",
   "kind.operator_licence": "Giấy phép kinh doanh vận tải",
   "kind.tampering": "Dấu hiệu can thiệp thiết bị",
+  "kind.daily_duty": "Lái xe sau khi hết giờ làm việc",
+  "kind.closed_hours": "Chạy xe trong giờ cấm",
 
   "rule.wrong_class": "không đúng hạng",
   "rule.expired": "hết hạn",

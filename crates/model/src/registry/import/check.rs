@@ -8,12 +8,13 @@ use std::collections::BTreeSet;
 /// What a row is compared by: its key, what it says there, and when.
 type View<'a> = (&'a str, &'a str, Validity);
 
-/// Reports every contradiction between the rows of all registers.
-pub(super) fn check(s: &Sets, errors: &mut Errors) {
+/// Reports every contradiction between the rows of all registers; references only into those that
+/// are `asked` after.
+pub(super) fn check(s: &Sets, asked: impl Fn(RegisterKind) -> bool, errors: &mut Errors) {
     keys(s, errors);
     fittings(s, errors);
     plates(s, errors);
-    references(s, errors);
+    references(s, asked, errors);
 }
 
 fn keys(s: &Sets, errors: &mut Errors) {
@@ -147,11 +148,31 @@ fn report(
     }
 }
 
-fn references(s: &Sets, errors: &mut Errors) {
-    let vehicles = Target::of(RegisterKind::Vehicles, &s.vehicles, |r| r.id.as_str());
-    let drivers = Target::of(RegisterKind::Drivers, &s.drivers, |r| r.id.as_str());
-    let operators = Target::of(RegisterKind::Operators, &s.operators, |r| r.id.as_str());
-    let routes = Target::of(RegisterKind::Routes, &s.routes, |r| &*r.id);
+fn references(s: &Sets, asked: impl Fn(RegisterKind) -> bool, errors: &mut Errors) {
+    let vehicles = Target::of(
+        RegisterKind::Vehicles,
+        asked(RegisterKind::Vehicles),
+        &s.vehicles,
+        |r| r.id.as_str(),
+    );
+    let drivers = Target::of(
+        RegisterKind::Drivers,
+        asked(RegisterKind::Drivers),
+        &s.drivers,
+        |r| r.id.as_str(),
+    );
+    let operators = Target::of(
+        RegisterKind::Operators,
+        asked(RegisterKind::Operators),
+        &s.operators,
+        |r| r.id.as_str(),
+    );
+    let routes = Target::of(
+        RegisterKind::Routes,
+        asked(RegisterKind::Routes),
+        &s.routes,
+        |r| &*r.id,
+    );
     let from = RegisterKind::Vehicles;
     operators.wanted(
         from,
@@ -187,15 +208,22 @@ fn references(s: &Sets, errors: &mut Errors) {
 /// A register that others refer to.
 struct Target<'a> {
     kind: RegisterKind,
+    asked: bool,
     keys: BTreeSet<&'a str>,
     replaced: Option<&'a At>,
 }
 
 impl<'a> Target<'a> {
-    fn of<T>(kind: RegisterKind, rows: &'a Rows<T>, key: impl Fn(&'a T) -> &'a str) -> Self {
+    fn of<T>(
+        kind: RegisterKind,
+        asked: bool,
+        rows: &'a Rows<T>,
+        key: impl Fn(&'a T) -> &'a str,
+    ) -> Self {
         let whole = rows.rows.iter().map(|r| key(&r.row));
         Self {
             kind,
+            asked,
             keys: whole
                 .chain(rows.broken.iter().map(String::as_str))
                 .collect(),
@@ -214,7 +242,7 @@ impl<'a> Target<'a> {
         errors: &mut Errors,
     ) {
         let mut count = 0;
-        for row in &rows.rows {
+        for row in rows.rows.iter().filter(|_| self.asked) {
             let Some(id) = reference(&row.row) else {
                 continue;
             };

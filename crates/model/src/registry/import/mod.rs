@@ -7,6 +7,7 @@ mod banned;
 mod change;
 mod check;
 mod error;
+mod evaluation;
 mod features;
 mod fields;
 mod geojson;
@@ -25,7 +26,6 @@ pub(super) use rows::{CARD, DEVICE, DRIVER, FITTING, OPERATOR, STANDINGS, VEHICL
 use super::{
     Card, Device, Driver, Fitting, Operator, Registers, Route, Sign, Validity, Vehicle, Zone,
 };
-use crate::ids::{SourceId, VehicleId};
 use crate::time::TimeZone;
 use error::{At, Errors};
 use std::collections::BTreeSet;
@@ -148,7 +148,7 @@ impl ImportSet {
                 errors.push(&source.at(0), "", Problem::TwoFiles(kind));
             }
         }
-        check::check(&sets, &mut errors);
+        check::check(&sets, |_| true, &mut errors);
         if !errors.is_empty() {
             return Err(errors.finish());
         }
@@ -159,28 +159,6 @@ impl ImportSet {
             warnings: warnings.finish(),
             registers,
         })
-    }
-}
-
-impl Registers {
-    /// Registers of vehicles alone, where records name their vehicle by its plate: each vehicle
-    /// is fitted with a source whose id is its plate, for as long as the plate is its.
-    #[must_use]
-    pub fn of_vehicles_for_evaluation(vehicles: Vec<Vehicle>) -> Self {
-        let fittings = vehicles
-            .iter()
-            .map(|v| Fitting {
-                source: SourceId::from(v.plate.as_str()),
-                vehicle: VehicleId::clone(&v.id),
-                primary: true,
-                validity: v.validity,
-            })
-            .collect();
-        Self {
-            vehicles,
-            fittings,
-            ..Self::default()
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Bad input of every kind with its exact error, and the promises of an import.
 
 use super::*;
+use crate::SourceId;
 use crate::ids::{DriverId, Plate};
 use crate::registry::{Assignment, Ban, Class, Hours, Permit, Registry, Stop};
 use crate::time::Timestamp;
@@ -569,18 +570,32 @@ fn a_permit_reaches_back_to_where_it_lapses() {
 }
 
 #[test]
-fn vehicles_alone_serve_an_evaluation() {
-    let vehicles = good(
-        &[("vehicles.csv", "plate,id\n14C-000.01,V1\n")],
-        &Registers::default(),
-    );
-    let all = Registers::of_vehicles_for_evaluation(vehicles.registers.vehicles);
+fn some_files_serve_an_evaluation() {
+    let vehicles = "plate,id,operator,route,from\n14C-000.01,V1,5700000001,R1,2026-03-10\n";
+    let of = |name, bytes: &'static str| ImportFile {
+        name,
+        kind: None,
+        bytes: bytes.as_bytes(),
+    };
+    let zone = TimeZone::vietnam();
+    let vehicles = ImportFile {
+        name: "vehicles.csv",
+        kind: None,
+        bytes: vehicles.as_bytes(),
+    };
+    let all = Registers::for_evaluation(&[vehicles], &zone).unwrap();
     let registry = Registry::new(1, all);
-    let found = registry
-        .assignment(&"14C00001".into(), Timestamp::from_secs(0))
-        .value
-        .unwrap();
+    let day = |text: &str| zone.start_of(crate::LocalDay::parse(text).unwrap());
+    let at = |t| registry.assignment(&"14C00001".into(), t).value;
+    let found = at(day("2026-03-10")).unwrap();
     assert_eq!((found.vehicle.as_str(), found.primary), ("V1", true));
+    assert_eq!(at(day("2026-03-09")), None);
+    // A route is asked after where there is a file of them.
+    let none = r#"{"type":"FeatureCollection","features":[]}"#;
+    let routes = of("routes.geojson", none);
+    let errors = Registers::for_evaluation(&[vehicles, routes], &zone).unwrap_err();
+    let said: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(said, ["vehicles.csv:2: route: not in the register routes"]);
 }
 
 #[test]

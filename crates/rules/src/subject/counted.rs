@@ -4,13 +4,16 @@ use super::Piece;
 use crate::profile::{Profile, Profiles};
 use waywarden_model::{Period, Timestamp};
 
-/// Driving that is more than its limit ('không quá': exactly as much is allowed, D7).
+/// Driving that is more than its limit ('không quá': exactly as much is allowed, D7), or rest that
+/// is less.
 #[derive(Debug)]
 pub(crate) struct Counted<'a> {
     pub first: Timestamp,
     pub last: Timestamp,
-    pub driven_ms: i64,
+    /// What was driven, or rested.
+    pub ms: i64,
     pub limit_ms: i64,
+    /// What was driven at the instant at which the limit was passed (D19).
     pub passed_in: &'a Period,
     pub profile: &'a Profile,
 }
@@ -59,10 +62,16 @@ impl<'a> Counted<'a> {
         Self {
             first: pieces.first().map_or(passed_in.start, |p| p.start),
             last: pieces.last().map_or(passed_in.end, |p| p.end),
-            driven_ms: pieces.iter().map(Piece::ms).sum(),
+            ms: pieces.iter().map(Piece::ms).sum(),
             limit_ms,
             passed_in,
             profile,
         }
     }
+}
+
+/// The piece driven at `t`, else the first after it, else the last.
+pub(crate) fn driven_at<'p, 'a>(pieces: &'p [Piece<'a>], t: Timestamp) -> Option<&'p Piece<'a>> {
+    let n = pieces.partition_point(|p| p.end <= t);
+    pieces.get(n).or(pieces.last())
 }
