@@ -178,9 +178,6 @@ impl Roles {
         tracing::info!(why, "stopping: what is in flight is finished");
         self.intake.cancel();
         self.gateway.stopped().await;
-        if let Some(spool) = &self.spool {
-            spool.close().await;
-        }
         self.rest.cancel();
         for worker in self.workers.drain(..) {
             worker
@@ -191,6 +188,10 @@ impl Roles {
             .await
             .context("the announcer ended without an outcome")??;
         self.console.join().await?;
+        // With the spool ends the log behind it, which the workers read until now.
+        if let Some(spool) = &self.spool {
+            spool.close().await;
+        }
         self.log.close().await;
         tracing::info!("stopped; nothing is left undone");
         failed.map_or(Ok(()), Err)
