@@ -183,11 +183,18 @@ const AT_ONCE: Late = Late {
 
 /// All vehicles but the first one with a class.
 fn classed(fleet: &BTreeMap<SourceId, Vec<Record>>, class: &str) -> Registers {
-    let rows = fleet.keys().skip(1).map(|s| format!("{s},{class}\n"));
+    let sources: Vec<&SourceId> = fleet.keys().skip(1).collect();
+    let plate = |n: usize| format!("14C{n:05}");
+    let rows = (0..sources.len()).map(|n| format!("{},{class}\n", plate(n)));
     let text: String = std::iter::once("plate,class\n".to_owned())
         .chain(rows)
         .collect();
-    input::vehicles(&text).unwrap()
+    let mut registers = input::vehicles(&text).unwrap();
+    for fitting in &mut registers.fittings {
+        let n = (0..sources.len()).find(|n| fitting.source.as_str() == plate(*n));
+        fitting.source = sources[n.unwrap()].clone();
+    }
+    registers
 }
 
 fn kinds(found: &[Foreseen]) -> BTreeMap<ViolationId, ChangeKind> {
