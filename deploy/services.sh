@@ -67,6 +67,28 @@ libraries() {
 
 tool() { java -cp "$place/kafka/*" kafka.tools.StorageTool "$@"; }
 
+new_id() { # an id as Kafka makes them; one that begins with a dash would be read as an option
+    local id
+    for _ in 1 2 3 4 5; do
+        id="$(tool random-uuid 2>/dev/null | tail -n 1)" || continue
+        [[ "$id" =~ ^[A-Za-z0-9_][A-Za-z0-9_-]{21}$ ]] && echo "$id" && return
+    done
+    say "Kafka makes no id; the last was '$id'"
+    exit 1
+}
+
+format() { # format NAME ARGUMENTS...: makes a node's folders
+    local name="$1"
+    shift
+    for _ in 1 2 3; do
+        rm -rf "$place/run/$name.data"
+        tool format "$@" --config "$place/run/$name.properties" >"$place/run/$name.log" 2>&1 && return
+    done
+    say "$name cannot be formatted:"
+    tail -n 20 "$place/run/$name.log" >&2
+    exit 1
+}
+
 # node NAME ID CLIENTS CONTROLLER VOTERS COPIES: writes the properties of one node.
 node() {
     cat >"$place/run/$1.properties" <<END
@@ -106,12 +128,12 @@ start_kafka() {
     [ -n "${WAYWARDEN_TEST_KAFKA:-}" ] && return
     alive kafka && return
     libraries
-    local clients controller
-    clients="$(free_port)" controller="$(free_port)"
-    rm -rf "$place/run/kafka.data"
+    local clients controller id
+    clients="$(free_port)"
+    controller="$(free_port)"
     node kafka 1 "$clients" "$controller" "127.0.0.1:$controller" 1
-    tool format --standalone --cluster-id "$(tool random-uuid)" \
-        --config "$place/run/kafka.properties" >"$place/run/kafka.log" 2>&1
+    id="$(new_id)"
+    format kafka --standalone --cluster-id "$id"
     launch kafka
     wait_for "$clients" Kafka "$place/run/kafka.log"
     echo "127.0.0.1:$clients" >"$place/run/kafka.address"
@@ -121,18 +143,17 @@ start_kafka() {
 start_cluster() {
     alive kafka-1 && alive kafka-2 && alive kafka-3 && return
     libraries
-    local id voters="" initial="" n clients=() controllers=()
-    id="$(tool random-uuid)"
+    local id directory voters="" initial="" n clients=() controllers=()
+    id="$(new_id)"
     for n in 1 2 3; do
         clients[n]="$(free_port)" controllers[n]="$(free_port)"
         voters="$voters${voters:+,}127.0.0.1:${controllers[n]}"
-        initial="$initial${initial:+,}$n@127.0.0.1:${controllers[n]}:$(tool random-uuid)"
+        directory="$(new_id)"
+        initial="$initial${initial:+,}$n@127.0.0.1:${controllers[n]}:$directory"
     done
     for n in 1 2 3; do
-        rm -rf "$place/run/kafka-$n.data"
         node "kafka-$n" "$n" "${clients[n]}" "${controllers[n]}" "$voters" 3
-        tool format --cluster-id "$id" --initial-controllers "$initial" \
-            --config "$place/run/kafka-$n.properties" >"$place/run/kafka-$n.log" 2>&1
+        format "kafka-$n" --cluster-id "$id" --initial-controllers "$initial"
         launch "kafka-$n"
     done
     local addresses=""
