@@ -149,7 +149,8 @@ test("a violation shows its track, its limit and its speeds", async () => {
   await page.getByRole("tab", { name: /Vi phạm/ }).click();
   await violations("overspeed").last().click();
   const detail = page.locator("aside.detail");
-  await detail.locator("svg").first().waitFor();
+  // Icons are drawn before the violation is there.
+  await detail.getByText(/Giới hạn/).first().waitFor();
   await until("no line of speeds", async () => (await detail.locator("svg path").count()) > 0);
   const text = await detail.innerText();
   assert.match(text, /Giới hạn/);
