@@ -330,7 +330,8 @@ impl Log for KafkaLog {
                     end,
                 });
             }
-            if this.released(partition)? >= Some(below) {
+            let released = this.released(partition)?.filter(|r| *r <= end);
+            if released >= Some(below) {
                 return Ok(());
             }
             let offset = At::Offset(i64::try_from(below).unwrap_or(i64::MAX));
@@ -351,8 +352,8 @@ impl Log for KafkaLog {
             for partition in 0..this.inner.options.partitions {
                 let reader = this.alive(partition)?;
                 let (begin, end) = reader.range()?;
-                let Some(released) = this.released(partition)? else {
-                    continue;
+                let Some(released) = this.released(partition)?.filter(|r| *r <= end) else {
+                    continue; // never told, or left over from a topic of the same name
                 };
                 let old = reader.first_since(before, end)?;
                 let below = released.min(old).min(end);
