@@ -1,6 +1,6 @@
 # The commands of the README. Each checks what it needs first (deploy/needs.sh).
 
-.PHONY: run test build fmt lint web web-test bench fuzz needs needs-run needs-test deploy-check services services-stop
+.PHONY: run test build fmt lint web web-test bench bench-services fuzz needs needs-run needs-test deploy-check services services-stop
 
 WEB = crates/console/web
 
@@ -71,6 +71,11 @@ web-test: web
 bench: needs
 	cargo build --release -p waywarden -p waywarden-benches
 	target/release/waywarden-benches $(BENCH)
+
+# The same product on Kafka and TimescaleDB; they are started for it, and ended unless they ran.
+bench-services: needs
+	cargo build --release -p waywarden -p waywarden-benches
+	deploy/services.sh with kafka postgres -- target/release/waywarden-benches --services $(BENCH)
 
 # A minute for each target; FUZZ_SECONDS says otherwise.
 fuzz: needs

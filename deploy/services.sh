@@ -5,8 +5,9 @@
 #   deploy/services.sh start [kafka|postgres|cluster ...]   default: kafka postgres
 #   deploy/services.sh env      prints `export` lines for what runs
 #   deploy/services.sh stop     ends exactly what start began
-#   deploy/services.sh with COMMAND...
-#                               runs a command with all of them, then ends what it began
+#   deploy/services.sh with [kafka|postgres|cluster ... --] COMMAND...
+#                               runs a command with all of them, or with these, then ends what it
+#                               began
 #   deploy/services.sh kill|again|freeze|thaw NODE
 #                               for faults: a node of Kafka (kafka-2) or `postgres` is killed and
 #                               started again, or a node stopped and let go on
@@ -255,9 +256,14 @@ stop) stop ;;
 with)
     # What ran before goes on running afterwards.
     [ -e "$place/run/kafka.address" ] || trap stop EXIT
-    start_kafka
-    start_cluster
-    start_postgres
+    wanted=()
+    while [[ "${1:-}" =~ ^(kafka|cluster|postgres)$ ]]; do wanted+=("$1") && shift; done
+    if [ ${#wanted[@]} = 0 ]; then
+        wanted=(kafka cluster postgres)
+    elif [ "${1:-}" = -- ]; then
+        shift
+    fi
+    for service in "${wanted[@]}"; do "start_$service"; done
     for variable in "$(show WAYWARDEN_TEST_KAFKA kafka)" \
         "$(show WAYWARDEN_TEST_KAFKA_CLUSTER cluster)" \
         "$(show WAYWARDEN_TEST_POSTGRES postgres)"; do

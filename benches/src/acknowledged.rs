@@ -23,10 +23,10 @@ pub fn rows(effort: Effort) -> Result<Vec<Row>> {
 
 fn row(window: usize, effort: Effort) -> Result<Row> {
     let both = rounds(effort.rounds, || {
-        let echo = Served::start(Server::Echo)?;
+        let echo = Served::start(Server::Echo, &[])?;
         let bare = per_second(echo.address, Answers::Echo, window, effort)?;
         drop(echo);
-        let gateway = Served::start(Server::Gateway)?;
+        let gateway = Served::start(Server::Gateway, &[])?;
         let answers = Answers::Acknowledgements;
         Ok((per_second(gateway.address, answers, window, effort)?, bare))
     })?;
@@ -38,6 +38,7 @@ fn row(window: usize, effort: Effort) -> Result<Row> {
         floor: Some(Floor {
             what: "bare echo",
             rounds: both.iter().map(|(_, bare)| *bare).collect(),
+            at_least: None,
         }),
         limit: format!(
             "One record a frame, the gateway on the embedded log alone in its process. System \
@@ -51,7 +52,7 @@ fn row(window: usize, effort: Effort) -> Result<Row> {
 fn whole(effort: Effort) -> Result<Row> {
     let window = 4;
     let rates = rounds(effort.rounds, || {
-        let program = Program::start(None)?;
+        let program = Program::start(None, &[])?;
         per_second(program.teltonika, Answers::Acknowledgements, window, effort)
     })?;
     Ok(Row {

@@ -8,6 +8,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -69,13 +70,10 @@ pub struct Served {
 impl Served {
     /// # Errors
     /// It cannot be started.
-    pub fn start(server: Server) -> Result<Self> {
-        let name = match server {
-            Server::Gateway => "gateway",
-            Server::Echo => "echo",
-        };
+    pub fn start(server: Server, environment: &[(String, String)]) -> Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
-            .args(["--serve", name])
+            .args(["--serve", &server.name()])
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -94,6 +92,83 @@ impl Served {
     pub fn memory(&self) -> Result<u64> {
         self.process.memory()
     }
+
+    /// Seconds of processor time that it has taken since it started.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn cpu_seconds(&self) -> Result<f64> {
+        self.process.cpu_seconds()
+    }
+}
+
+/// A role of the program in a process of its own.
+#[derive(Debug)]
+pub struct Role {
+    process: Ending,
+    said: Arc<Mutex<Vec<(Instant, String)>>>,
+    _data: TempDir,
+}
+
+impl Role {
+    /// `waywarden ROLE` on a fresh folder.
+    ///
+    /// # Errors
+    /// The program is not built beside this one, or does not start.
+    pub fn start(role: &str, more: &[&str], environment: &[(String, String)]) -> Result<Self> {
+        let data = folder()?;
+        let mut child = Command::new(program()?)
+            .arg(role)
+            .arg("--data")
+            .arg(data.path())
+            .args(["--http", "127.0.0.1:0"])
+            .args(more)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let lines = BufReader::new(child.stderr.take().context("its standard error")?).lines();
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let keep = Arc::clone(&said);
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                if line.contains(" WARN ") || line.contains("ERROR ") {
+                    eprintln!("{line}");
+                }
+                let mut said = keep.lock().unwrap_or_else(PoisonError::into_inner);
+                said.push((Instant::now(), line));
+            }
+        });
+        Ok(Self {
+            process: Ending(child),
+            said,
+            _data: data,
+        })
+    }
+
+    /// Waits for a line with these words; gives when it was said.
+    ///
+    /// # Errors
+    /// It is not said within a minute.
+    pub fn line(&self, words: &str) -> Result<Instant> {
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((at, _)) = said.iter().find(|(_, line)| line.contains(words)) {
+                return Ok(*at);
+            }
+            ensure!(Instant::now() < until, "no `{words}` in {said:#?}");
+            drop(said);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Seconds of processor time that it has taken since it started.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn cpu_seconds(&self) -> Result<f64> {
+        self.process.cpu_seconds()
+    }
 }
 
 /// `waywarden run` on a fresh folder, with a token.
@@ -110,11 +185,11 @@ pub struct Program {
 }
 
 impl Program {
-    /// With these registers, or none.
+    /// With these registers, or none; on embedded storage, unless the environment says otherwise.
     ///
     /// # Errors
     /// The program is not built beside this one, or does not start.
-    pub fn start(registers: Option<&Path>) -> Result<Self> {
+    pub fn start(registers: Option<&Path>, environment: &[(String, String)]) -> Result<Self> {
         let data = folder()?;
         let mut command = Command::new(program()?);
         command.args(["run", "--any-port", "--http", "127.0.0.1:0"]);
@@ -125,6 +200,7 @@ impl Program {
         }
         let mut child = command
             .env("WAYWARDEN_LOG", "warn")
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stderr(Stdio::piped())
             .spawn()?;
         let said = child.stderr.take().context("its standard error")?;
@@ -153,7 +229,7 @@ impl Program {
             process,
             teltonika: teltonika.context("the address for Teltonika")?,
             http: http.context("the address of the API")?,
-            token: token(data.path())?,
+            token: token(data.path(), environment)?,
             agent: ureq::Agent::new_with_defaults(),
             _data: data,
         })
@@ -211,8 +287,9 @@ fn program() -> Result<PathBuf> {
     Ok(program)
 }
 
-fn token(data: &Path) -> Result<String> {
+fn token(data: &Path, environment: &[(String, String)]) -> Result<String> {
     let made = Command::new(program()?)
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .args(["token", "--data"])
         .arg(data)
         .args(["make", "bench", "--role", "operator"])

@@ -73,6 +73,7 @@ fn row(load: &Load, effort: Effort) -> Result<Row> {
         floor: Some(Floor {
             what: "append and insert",
             rounds: bare,
+            at_least: None,
         }),
         limit: format!(
             "{records} records a round, {} of each device's frames in flight, {} bytes of log a \
@@ -101,7 +102,7 @@ struct Measured {
 }
 
 fn measure(sends: Vec<Sends>, records: u64) -> Result<Measured> {
-    let program = Program::start(None)?;
+    let program = Program::start(None, &[])?;
     let runtime = devices::runtime()?;
     let connected = runtime.block_on(devices::connect(
         program.teltonika,

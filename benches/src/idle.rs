@@ -25,7 +25,7 @@ pub fn rows(effort: Effort) -> Result<Vec<Row>> {
 }
 
 fn bytes_each() -> Result<f64> {
-    let gateway = Served::start(Server::Gateway)?;
+    let gateway = Served::start(Server::Gateway, &[])?;
     let runtime = devices::runtime()?;
     let answers = Answers::Acknowledgements;
     runtime.block_on(async {

@@ -5,6 +5,7 @@ use crate::children::{Program, folder};
 use crate::devices::{self, Answers, Sends, id};
 use crate::floor::{Appending, Inserting};
 use crate::servers::now;
+use crate::services::Place;
 use crate::table::{Floor, Goal, Row, percentile_99, rounds};
 use anyhow::{Context as _, Result, ensure};
 use std::fmt::Write as _;
@@ -32,33 +33,64 @@ pub fn rows(effort: Effort) -> Result<Vec<Row>> {
     let span = Duration::from_secs(24) / effort.shorter;
     let all = rounds(effort.rounds, || {
         let bare = bare_commits(span / 4)?;
-        Ok((seen_after(span)?, bare))
+        Ok((seen_after(span, &[])?, bare))
     })?;
-    let samples = all.iter().map(|(seen, _)| seen.waits.len()).sum::<usize>();
-    let load = all.iter().map(|(seen, _)| seen.load).collect::<Vec<_>>();
+    let (seen, bare): (Vec<Seen>, Vec<f64>) = all.into_iter().unzip();
     Ok(vec![Row {
         figure: "frame to violation over HTTP, 99th percentile".to_owned(),
         unit: "ms",
-        rounds: all
-            .iter()
-            .map(|(seen, _)| percentile_99(&seen.waits))
-            .collect(),
+        rounds: percentiles(&seen),
         goal: Some(Goal::AtMost(300.0)),
         floor: Some(Floor {
             what: "two bare commits",
-            rounds: all.iter().map(|(_, bare)| *bare).collect(),
+            rounds: bare,
+            at_least: None,
         }),
         limit: format!(
-            "While {BACKGROUND} devices send a record a second each ({:.0} records/s were \
-             acknowledged), {PROBES} probe vehicles close a run of overspeed again and again; from \
-             the write of the closing frame until GET /api/v1/violations, asked every {} ms, \
-             shows it closed; {samples} samples. The log's commit, then the store's: a batch waits \
-             for the one that is being written. Floor: 99th percentile of a bare append and a bare \
-             keyed insert one after the other, 50 records each, nothing else running.",
-            crate::table::median(&load),
-            POLL.as_millis(),
+            "{} The log's commit, then the store's: a batch waits for the one that is being \
+             written. Floor: 99th percentile of a bare append and a bare keyed insert one after \
+             the other, 50 records each, nothing else running.",
+            counted(&seen)
         ),
     }])
+}
+
+/// The same on Kafka and TimescaleDB.
+pub fn on_services(effort: Effort) -> Result<Vec<Row>> {
+    let span = Duration::from_secs(24) / effort.shorter;
+    let seen = rounds(effort.rounds, || {
+        let place = Place::new(crate::services::PARTITIONS)?;
+        seen_after(span, &place.environment())
+    })?;
+    Ok(vec![Row {
+        figure: "frame to violation, on Kafka and TimescaleDB, 99th percentile".to_owned(),
+        unit: "ms",
+        rounds: percentiles(&seen),
+        goal: Some(Goal::AtMost(700.0)),
+        floor: None,
+        limit: format!(
+            "{} The producer's linger and the brokers' sync, then a batch of its partition, which \
+             waits for the one that is being committed.",
+            counted(&seen)
+        ),
+    }])
+}
+
+fn percentiles(seen: &[Seen]) -> Vec<f64> {
+    seen.iter().map(|s| percentile_99(&s.waits)).collect()
+}
+
+fn counted(seen: &[Seen]) -> String {
+    let samples: usize = seen.iter().map(|s| s.waits.len()).sum();
+    let load: Vec<f64> = seen.iter().map(|s| s.load).collect();
+    format!(
+        "While {BACKGROUND} devices send a record a second each ({:.0} records/s were \
+         acknowledged), {PROBES} probe vehicles close a run of overspeed again and again; from \
+         the write of the closing frame until GET /api/v1/violations, asked every {} ms, shows it \
+         closed; {samples} samples.",
+        crate::table::median(&load),
+        POLL.as_millis(),
+    )
 }
 
 struct Seen {
@@ -68,9 +100,9 @@ struct Seen {
     load: f64,
 }
 
-fn seen_after(span: Duration) -> Result<Seen> {
+fn seen_after(span: Duration, environment: &[(String, String)]) -> Result<Seen> {
     let registers = registers()?;
-    let program = Program::start(Some(registers.path()))?;
+    let program = Program::start(Some(registers.path()), environment)?;
     let background = Background::start(program.teltonika);
     // Everybody is connected and has sent.
     while background.acknowledged() < 2 * BACKGROUND as u64 {

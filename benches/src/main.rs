@@ -12,6 +12,7 @@ mod idle;
 mod latency;
 mod rules;
 mod servers;
+mod services;
 mod table;
 
 use anyhow::Result;
@@ -27,6 +28,9 @@ struct Args {
     /// Only these parts.
     #[arg(long, value_enum)]
     only: Vec<Part>,
+    /// The parts on Kafka and TimescaleDB, which `make bench-services` starts.
+    #[arg(long)]
+    services: bool,
     /// Shorter rounds, and one of each.
     #[arg(long)]
     quick: bool,
@@ -44,7 +48,27 @@ enum Part {
     Acknowledged,
     Idle,
     Latency,
+    KafkaIngest,
+    KafkaFiling,
+    KafkaLatency,
+    KafkaTakeover,
 }
+
+/// What needs nothing but this machine.
+const ALONE: [Part; 6] = [
+    Part::Decode,
+    Part::Rules,
+    Part::EndToEnd,
+    Part::Acknowledged,
+    Part::Idle,
+    Part::Latency,
+];
+const ON_SERVICES: [Part; 4] = [
+    Part::KafkaIngest,
+    Part::KafkaFiling,
+    Part::KafkaLatency,
+    Part::KafkaTakeover,
+];
 
 impl Part {
     fn rows(self, effort: Effort) -> Result<Vec<Row>> {
@@ -55,6 +79,10 @@ impl Part {
             Self::Acknowledged => acknowledged::rows(effort),
             Self::Idle => idle::rows(effort),
             Self::Latency => latency::rows(effort),
+            Self::KafkaIngest => services::ingest(effort),
+            Self::KafkaFiling => services::filing(effort),
+            Self::KafkaLatency => latency::on_services(effort),
+            Self::KafkaTakeover => services::takeover(effort),
         }
     }
 }
@@ -84,11 +112,10 @@ fn main() -> Result<()> {
             shorter: 1,
         },
     };
-    let all = <Part as clap::ValueEnum>::value_variants();
-    let chosen = if args.only.is_empty() {
-        all
-    } else {
-        &args.only
+    let chosen = match (args.only.as_slice(), args.services) {
+        ([], false) => &ALONE[..],
+        ([], true) => &ON_SERVICES[..],
+        (only, _) => only,
     };
     let mut rows = Vec::new();
     for part in chosen {

@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use waywarden_bus::EmbeddedLog;
+use waywarden_bus::{Append, EmbeddedLog, KafkaLog};
 use waywarden_gateway::{
     GatewayConfig, Listener, Speaks, Surroundings, free_space_of, serve as serve_gateway,
     wire_sessions,
@@ -22,8 +22,20 @@ use waywarden_wire::Transport;
 pub enum Server {
     /// The gateway on the embedded log, nothing behind it.
     Gateway,
+    /// The gateway on Kafka.
+    KafkaGateway,
+    /// The least that a gateway on Kafka can be.
+    Stub,
     /// Gives back what it gets.
     Echo,
+}
+
+impl Server {
+    /// As the command line has it.
+    pub fn name(self) -> String {
+        let value = clap::ValueEnum::to_possible_value(&self);
+        value.map_or_else(String::new, |v| v.get_name().to_owned())
+    }
 }
 
 /// Brings the soft limit of open files to the hard one.
@@ -48,7 +60,15 @@ pub fn serve(server: Server) -> Result<()> {
         .build()?;
     let folder = crate::children::folder()?;
     let address = match server {
-        Server::Gateway => runtime.block_on(gateway(folder.path()))?,
+        Server::Gateway => {
+            let log = embedded(folder.path())?;
+            runtime.block_on(gateway(folder.path(), log))?
+        }
+        Server::KafkaGateway => runtime.block_on(async {
+            let log = KafkaLog::open(crate::services::served_log()?).await?;
+            gateway(folder.path(), Arc::new(log)).await
+        })?,
+        Server::Stub => runtime.block_on(crate::services::stub())?,
         Server::Echo => runtime.block_on(echo())?,
     };
     say(address);
@@ -62,13 +82,16 @@ fn say(address: SocketAddr) {
     println!("{address}");
 }
 
-async fn gateway(folder: &std::path::Path) -> Result<SocketAddr> {
+fn embedded(folder: &std::path::Path) -> Result<Arc<dyn Append>> {
     let options = waywarden_bus::Options {
         // Little is kept in memory, so that memory measured is that of connections.
         tail_bytes: 64 * 1024,
         ..Default::default()
     };
-    let log = EmbeddedLog::open(&folder.join("log"), options)?;
+    Ok(Arc::new(EmbeddedLog::open(&folder.join("log"), options)?))
+}
+
+async fn gateway(folder: &std::path::Path, log: Arc<dyn Append>) -> Result<SocketAddr> {
     let registry = Arc::new(Registry::new(0, Registers::default()));
     let config = GatewayConfig {
         data: folder.to_owned(),
@@ -81,7 +104,7 @@ async fn gateway(folder: &std::path::Path) -> Result<SocketAddr> {
         ..GatewayConfig::default()
     };
     let with = Surroundings {
-        log: Arc::new(log),
+        log,
         spool: None,
         directory: Arc::new(RegistryDirectory::new(registry, UnknownPolicy::Accept, 0)),
         sessions: wire_sessions(),

@@ -24,6 +24,8 @@ pub enum Goal {
 pub struct Floor {
     pub what: &'static str,
     pub rounds: Vec<f64>,
+    /// Part of it that the figure must reach.
+    pub at_least: Option<f64>,
 }
 
 /// `work` once a round, all values together.
@@ -89,8 +91,7 @@ fn line(number: usize, row: &Row) -> [String; 5] {
             Goal::AtLeast(bound) => (">=", bound, value >= bound),
             Goal::AtMost(bound) => ("<=", bound, value <= bound),
         };
-        let missed = if reached { "" } else { ", MISSED" };
-        format!("{sign} {}{missed}", number_text(bound))
+        format!("{sign} {}{}", number_text(bound), missed(reached))
     });
     let floor = row.floor.as_ref();
     let bare = floor.map(|f| median(&f.rounds));
@@ -107,8 +108,19 @@ fn line(number: usize, row: &Row) -> [String; 5] {
         floor.map_or_else(String::new, |f| {
             format!("{} {}", f.what, number_text(median(&f.rounds)))
         }),
-        bare.map_or_else(String::new, |bare| format!("{:.2}", value / bare)),
+        bare.map_or_else(String::new, |bare| {
+            let share = value / bare;
+            let bound = floor.and_then(|f| f.at_least);
+            bound.map_or_else(
+                || format!("{share:.2}"),
+                |bound| format!("{share:.2} >= {bound}{}", missed(share >= bound)),
+            )
+        }),
     ]
+}
+
+const fn missed(reached: bool) -> &'static str {
+    if reached { "" } else { ", MISSED" }
 }
 
 /// 1,234,567 and 12.3: whole from a hundred on.

@@ -6,7 +6,7 @@ pub mod message;
 mod share;
 
 pub use embedded::{EmbeddedLog, OpenError, Options};
-pub use kafka::{KafkaLog, KafkaOptions, TopicError};
+pub use kafka::{KafkaLog, KafkaOptions, MESSAGE_BYTES, TopicError};
 pub use message::{DecodeError, decode, encode};
 pub use share::{Held, Share};
 
@@ -59,7 +59,8 @@ impl BusError {
     }
 }
 
-/// Resolves when the message is durable, with its offset.
+/// Resolves when the message is durable, with its offset; of a message that was sent twice on the
+/// way a broker may tell none, and then it is about that.
 pub type Receipt = tokio::sync::oneshot::Receiver<Result<Offset, BusError>>;
 
 /// A message as it stands in the log.
@@ -120,6 +121,9 @@ pub trait Log: Append {
 
     /// Returns when the partition's end lies beyond `offset` (or the log is closed).
     async fn wait_beyond(&self, partition: u32, offset: Offset) -> Result<(), BusError>;
+
+    /// Nobody here reads the partition for now: what was fetched ahead of it is let go.
+    fn rest(&self, _partition: u32) {}
 
     /// Everything below `below` is not needed by the worker any more; retention may remove it.
     async fn release(&self, partition: u32, below: Offset) -> Result<(), BusError>;

@@ -353,3 +353,21 @@ async fn history(steps: Vec<Step>) -> Result<(), TestCaseError> {
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nobody_has_released_is_not_divided_by_trimming() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = open(folder.path(), options());
+    for n in 0..3 {
+        append(&log, 0, &format!("{n}")).await;
+        assert_eq!(log.trim(Timestamp::MAX).await.unwrap(), 0);
+    }
+    log.release(0, 2).await.unwrap();
+    assert_eq!(log.trim(Timestamp::MAX).await.unwrap(), 0);
+    let databases = segments(folder.path()).into_iter().filter(|n| n.ends_with(".db"));
+    assert_eq!(databases.count(), 1, "no file for each look");
+    log.release(0, 3).await.unwrap();
+    assert_eq!(log.trim(Timestamp::MAX).await.unwrap(), 3);
+    assert_eq!(log.range(0).await.unwrap(), (3, 3));
+    assert_eq!(append(&log, 0, "next").await, 3);
+}

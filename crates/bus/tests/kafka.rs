@@ -6,6 +6,9 @@ mod contract;
 
 use bytes::Bytes;
 use contract::{Factory, PARTITIONS, append, read_all};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -55,6 +58,23 @@ async fn the_contract() {
     contract::run(&Kafka).await;
 }
 
+/// Sets one setting of a topic beside those that it must have.
+async fn set(admin: &AdminClient<DefaultClientContext>, topic: &str, name: &str, value: &str) {
+    let mut config = AlterConfig::new(ResourceSpecifier::Topic(topic));
+    for (must, have) in [
+        ("cleanup.policy", "delete"),
+        ("retention.ms", "-1"),
+        ("retention.bytes", "-1"),
+        ("min.insync.replicas", "1"),
+        ("unclean.leader.election.enable", "false"),
+        ("max.message.bytes", "4000000"),
+    ] {
+        config = config.set(must, if must == name { value } else { have });
+    }
+    let done = admin.alter_configs([&config], &AdminOptions::new()).await;
+    done.unwrap().into_iter().for_each(|one| drop(one.unwrap()));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_topic_that_would_forget_is_refused_with_what_mends_it() {
     let options = fresh("settings");
@@ -81,6 +101,23 @@ async fn a_topic_that_would_forget_is_refused_with_what_mends_it() {
         options.topic
     );
     assert!(error.contains(&mends), "{error}");
+    // Settings of a topic that somebody else made.
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", &options.brokers)
+        .create()
+        .unwrap();
+    for (name, bad, good) in [
+        ("unclean.leader.election.enable", "true", "false"),
+        ("max.message.bytes", "1048588", "4000000"),
+        ("retention.ms", "604800000", "-1"),
+    ] {
+        set(&admin, &options.topic, name, bad).await;
+        let error = KafkaLog::open(options.clone()).await.unwrap_err();
+        assert!(!error.may_pass(), "nothing mends it by itself");
+        let mends = format!("--add-config {name}={good}");
+        assert!(error.to_string().contains(&mends), "{error}");
+        set(&admin, &options.topic, name, good).await;
+    }
     let copied = KafkaOptions {
         replication: 2,
         ..options

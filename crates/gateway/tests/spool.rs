@@ -4,6 +4,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -24,7 +25,11 @@ enum Mood {
     Forked,
     /// Refuses to take any.
     Refusing,
+    /// Confirms one message each [`SLOW`].
+    Slow,
 }
+
+const SLOW: Duration = Duration::from_millis(15);
 
 /// A far log: what it confirmed and, forked, what it has all the same.
 #[derive(Debug)]
@@ -37,6 +42,8 @@ struct Inner {
     mood: Mood,
     /// Messages of each partition.
     kept: Vec<Vec<Bytes>>,
+    /// Slow, what waits for being confirmed.
+    waiting: VecDeque<(u32, Bytes, oneshot::Sender<Result<u64, BusError>>)>,
     unanswered: Vec<oneshot::Sender<Result<u64, BusError>>>,
 }
 
@@ -46,6 +53,7 @@ impl Far {
             inner: Mutex::new(Inner {
                 mood,
                 kept: vec![Vec::new(); PARTITIONS as usize],
+                waiting: VecDeque::new(),
                 unanswered: Vec::new(),
             }),
         })
@@ -53,6 +61,19 @@ impl Far {
 
     fn set(&self, mood: Mood) {
         self.inner.lock().unwrap().mood = mood;
+    }
+
+    /// Confirms what waits, one message after the other.
+    async fn confirm_slowly(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(SLOW).await;
+            let mut inner = self.inner.lock().unwrap();
+            if let Some((partition, payload, told)) = inner.waiting.pop_front() {
+                let kept = &mut inner.kept[partition as usize];
+                kept.push(payload);
+                let _ = told.send(Ok(kept.len() as u64 - 1));
+            }
+        }
     }
 
     /// The numbers of one source's messages in the order in which each came first.
@@ -95,13 +116,17 @@ impl Append for Far {
             }
             Mood::Silent => inner.unanswered.push(told),
             Mood::Refusing => return Err(BusError::Write("queue full".into())),
+            Mood::Slow => inner.waiting.push_back((partition, payload, told)),
         }
         Ok(receipt)
     }
 
     fn purge(&self) {
-        let unanswered = std::mem::take(&mut self.inner.lock().unwrap().unanswered);
-        for told in unanswered {
+        let mut inner = self.inner.lock().unwrap();
+        let waiting = std::mem::take(&mut inner.waiting);
+        let waiting = waiting.into_iter().map(|(_, _, told)| told);
+        let unanswered = std::mem::take(&mut inner.unanswered);
+        for told in unanswered.into_iter().chain(waiting) {
             let _ = told.send(Err(BusError::Write("purged".into())));
         }
     }
@@ -212,6 +237,26 @@ async fn through_every_mood_what_is_confirmed_arrives_in_order() {
             "source {source}"
         );
     }
+    spool.close().await;
+}
+
+/// A round of what waits takes longer than the patience for one message: what was confirmed of it
+/// counts, so that the rest follows and nothing is sent for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_a_slow_line_the_spool_drains_all_the_same() {
+    let folder = TempDir::new().unwrap();
+    let far = Far::new(Mood::Refusing);
+    let spool = open(folder.path(), &far).await;
+    for n in 0..100 {
+        send(&spool, 0, n).await.await.unwrap().unwrap();
+    }
+    let confirming = tokio::spawn(Arc::clone(&far).confirm_slowly());
+    far.set(Mood::Slow);
+    until("it drains", || spool.state().messages == 0).await;
+    assert_eq!(far.seen(0, 0), (0..100).collect::<Vec<_>>());
+    let sent = far.inner.lock().unwrap().kept[0].len();
+    assert!(sent < 120, "{sent} messages for 100");
+    confirming.abort();
     spool.close().await;
 }
 

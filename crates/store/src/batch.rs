@@ -95,6 +95,8 @@ pub struct Claim {
     pub log: Option<String>,
     /// Registry version in force at `position`.
     pub registry: u32,
+    /// Newest registry version on file.
+    pub newest_registry: u32,
     /// Hash of the message below `position`, where one is known.
     pub tail: Option<u64>,
 }

@@ -98,24 +98,24 @@ impl Copies {
             .collect()
     }
 
-    /// Closes the copies: `frames` are those on file, by number, in any order. `compress` is zstd,
-    /// by a compressor that the caller may keep.
+    /// Closes the copies: `frames` holds those on file, by number, and may hold others. `compress`
+    /// is zstd, by a compressor that the caller may keep.
     pub fn seal(
         mut self,
         v: &Violation,
-        mut frames: BTreeMap<i64, Frame>,
+        frames: &BTreeMap<i64, Frame>,
         periods: &[Period],
         compress: impl FnOnce(&[u8]) -> std::io::Result<Vec<u8>>,
     ) -> Result<Sealed> {
         let mut copied = Vec::new();
         let mut index = BTreeMap::new();
         for number in self.frames() {
-            if let Some(f) = frames.remove(&number) {
+            if let Some(f) = frames.get(&number) {
                 index.insert(number, copied.len());
                 copied.push(CopiedFrame {
                     protocol: f.protocol,
                     received: f.received,
-                    raw_hex: hex::encode(f.raw),
+                    raw_hex: hex::encode(&f.raw),
                 });
             }
         }

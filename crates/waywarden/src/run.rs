@@ -95,7 +95,9 @@ impl Args {
         }
         config.unknown = self.unknown.map_or(config.unknown, Into::into);
         config.gateway.disk_reserve = self.disk_reserve.unwrap_or(config.gateway.disk_reserve);
-        config.worker.accept_gap = self.accept_gap;
+        if self.accept_gap {
+            config.worker.accept_gap = waywarden_worker::AcceptGap::once();
+        }
         config.telemetry.json |= self.log_json;
         config.check()?;
         Ok(config)

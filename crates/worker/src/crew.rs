@@ -1,9 +1,9 @@
 //! All partitions that fall to this process, each worked by a task of its own.
 
 use crate::partition::{Work, WorkerError};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use waywarden_bus::Share;
 
@@ -41,7 +41,9 @@ pub struct Crew {
     share: Share,
     make: MakeWork,
     view: CrewView,
-    tasks: JoinSet<(u32, Result<(), WorkerError>)>,
+    tasks: JoinSet<Result<(), WorkerError>>,
+    /// Partition of each task, for one that ends in a panic.
+    ids: HashMap<Id, u32>,
     stops: BTreeMap<u32, CancellationToken>,
 }
 
@@ -60,6 +62,7 @@ impl Crew {
             make,
             view: CrewView::default(),
             tasks: JoinSet::new(),
+            ids: HashMap::new(),
             stops: BTreeMap::new(),
         }
     }
@@ -81,11 +84,11 @@ impl Crew {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.share.changed() => {}
-                Some(ended) = self.tasks.join_next() => self.ended(ended, &mut failed),
+                Some(ended) = self.tasks.join_next_with_id() => self.ended(ended, &mut failed),
             }
         }
         self.stops.values().for_each(CancellationToken::cancel);
-        while let Some(ended) = self.tasks.join_next().await {
+        while let Some(ended) = self.tasks.join_next_with_id().await {
             self.ended(ended, &mut failed);
         }
         // Leaving waits for the group's answer.
@@ -112,27 +115,34 @@ impl Crew {
                 continue;
             }
             let (work, held) = ((self.make)(*partition), self.share.hold(*partition));
+            let log = Arc::clone(&work.log);
             let contested = self.share.is_shared();
             let (partition, stop) = (*partition, CancellationToken::new());
             self.stops.insert(partition, stop.clone());
             self.view.with(|s| s.working.insert(partition));
-            self.tasks.spawn(async move {
+            let task = self.tasks.spawn(async move {
                 let ended = work.work(contested, stop).await;
+                log.rest(partition);
                 drop(held);
-                (partition, ended)
+                ended
             });
+            self.ids.insert(task.id(), partition);
         }
     }
 
     fn ended(
         &mut self,
-        ended: Result<(u32, Result<(), WorkerError>), tokio::task::JoinError>,
+        ended: Result<(Id, Result<(), WorkerError>), JoinError>,
         failed: &mut Option<WorkerError>,
     ) {
-        let (partition, outcome) = match ended {
+        let (id, outcome) = match ended {
             Ok(ended) => ended,
-            // A panic is a defect of ours, and nothing is known about the state that it left.
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
+            // The message that a defect shows itself at would end one worker after the other with
+            // all that it works: the partition stands still, and the others go on.
+            Err(error) => (error.id(), Err(WorkerError::Defect(error.to_string()))),
+        };
+        let Some(partition) = self.ids.remove(&id) else {
+            return;
         };
         self.view.with(|s| s.working.remove(&partition));
         let stop = self.stops.remove(&partition);

@@ -11,7 +11,7 @@ mod subjects;
 
 pub use crew::{Crew, CrewState, CrewView, MakeWork};
 pub use law::Law;
-pub use partition::{Clock, Filed, Late, Options, Partition, Work, WorkerError};
+pub use partition::{AcceptGap, Clock, Filed, Late, Options, Partition, Work, WorkerError};
 pub use preview::Preview;
 pub use rebuild::{Again, RebuildError, judge_again};
 pub use stage::{Bounds, Stage};

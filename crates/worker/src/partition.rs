@@ -4,7 +4,8 @@ use crate::law::Law;
 use crate::rebuild::{RebuildError, judge_again};
 use crate::stage::{Bounds, Stage};
 use crate::subjects::Subjects;
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -60,6 +61,9 @@ pub enum WorkerError {
     MadeAnew { partition: u32, position: u64 },
     #[error("a commit ended without an outcome: {0}")]
     Lost(String),
+    /// A defect of ours. Another worker would meet the same.
+    #[error("judging ended in a defect: {0}")]
+    Defect(String),
 }
 
 impl WorkerError {
@@ -67,13 +71,21 @@ impl WorkerError {
     /// by it: a new claim goes on at the position on file.
     pub const fn may_pass(&self) -> bool {
         match self {
-            Self::Store(error) => matches!(error, StoreError::Failed(_)),
+            // A position that went back is that of a server which took over without the last
+            // commits.
+            Self::Store(error) => {
+                matches!(
+                    error,
+                    StoreError::Failed(_) | StoreError::PositionMoved { .. }
+                )
+            }
             Self::Bus(error) => matches!(error, BusError::Write(_) | BusError::Read(_)),
             Self::State(_)
             | Self::OtherLog { .. }
             | Self::Gone { .. }
             | Self::MadeAnew { .. }
-            | Self::Lost(_) => false,
+            | Self::Lost(_)
+            | Self::Defect(_) => false,
         }
     }
 
@@ -121,6 +133,30 @@ impl Default for Late {
     }
 }
 
+/// Somebody's word that what is missing in the log is given up. It is said of what is missing at
+/// the start: it covers the first claim of each partition, not what goes missing later.
+#[derive(Clone, Debug, Default)]
+pub struct AcceptGap(Option<Arc<Mutex<BTreeSet<u32>>>>);
+
+impl AcceptGap {
+    pub fn once() -> Self {
+        Self(Some(Arc::default()))
+    }
+
+    fn covers(&self, partition: u32) -> bool {
+        self.with(|claimed| !claimed.contains(&partition))
+    }
+
+    fn claimed(&self, partition: u32) {
+        self.with(|claimed| claimed.insert(partition));
+    }
+
+    fn with(&self, of: impl FnOnce(&mut BTreeSet<u32>) -> bool) -> bool {
+        let claimed = self.0.as_ref();
+        claimed.is_some_and(|c| of(&mut c.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
 /// How a partition is worked. The defaults are those of one small machine.
 #[derive(Clone)]
 pub struct Options {
@@ -142,8 +178,8 @@ pub struct Options {
     /// milliseconds; None: all are judged, however late.
     pub judged_within_ms: Option<i64>,
     pub late: Late,
-    /// Goes on where the log does not hold what comes next: what is missing there is given up.
-    pub accept_gap: bool,
+    /// Whether to go on where the log does not hold what comes next.
+    pub accept_gap: AcceptGap,
     /// Who is told what was filed: the live view.
     pub filed: Option<Filed>,
 }
@@ -168,7 +204,7 @@ impl Default for Options {
             retention_ms: None,
             judged_within_ms: None,
             late: Late::default(),
-            accept_gap: false,
+            accept_gap: AcceptGap::default(),
             filed: None,
         }
     }
@@ -332,6 +368,29 @@ async fn fits(claim: &Claim, checkpoint: u64, log: &dyn Log) -> Result<(), Worke
     }
 }
 
+/// The sources of a partition that have records on file, each with its newest.
+async fn on_file(
+    partition: u32,
+    log: &dyn Log,
+    store: &dyn WorkerStore,
+) -> Result<Vec<(SourceId, Timestamp)>, WorkerError> {
+    let partitions = log.partitions();
+    let mut newest: Vec<(SourceId, Timestamp)> = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.newest_records(after.as_ref(), PAGE).await?;
+        let Some((last, _)) = page.last() else {
+            return Ok(newest);
+        };
+        after = Some(last.clone());
+        let mine = |(s, _): &(SourceId, Timestamp)| partition_of(s, partitions) == partition;
+        newest.extend(page.into_iter().filter(mine));
+    }
+}
+
+/// How long drivers are judged yet by a worker that stops.
+const WIND_UP: Duration = Duration::from_secs(5);
+
 /// One partition of the log, worked by one owner.
 pub struct Partition {
     log: Arc<dyn Log>,
@@ -353,6 +412,8 @@ pub struct Partition {
     tail: Option<u64>,
     /// Before it no source is judged again.
     rebuild_at: Instant,
+    /// Whether the log failed to note the last checkpoint.
+    release_failed: bool,
 }
 
 impl std::fmt::Debug for Partition {
@@ -378,16 +439,30 @@ impl Partition {
         options: Options,
         clock: Clock,
     ) -> Result<Self, WorkerError> {
-        let claim = store.claim(partition, &options.worker).await?;
-        let (from, states) = store.load_states(partition).await?;
-        let gap = match fits(&claim, from, log.as_ref()).await {
-            Ok(()) => false,
-            Err(error) if error.is_gap() && options.accept_gap => {
+        let mut claim = store.claim(partition, &options.worker).await?;
+        let (from, mut states) = store.load_states(partition).await?;
+        // Of a log that was divided otherwise states of sources may be left that are not here now.
+        let partitions = log.partitions();
+        states.retain(|s| partition_of(&s.source, partitions) == partition);
+        let lost = match fits(&claim, from, log.as_ref()).await {
+            Ok(()) => None,
+            Err(error) if error.is_gap() && options.accept_gap.covers(partition) => {
                 tracing::warn!(partition, %error, "gone on without what is missing, as told");
-                true
+                Some(Gap {
+                    log_before: claim.log.clone(),
+                })
             }
             Err(error) => return Err(error),
         };
+        // A partition that was never worked and has sources on file is one of a log that was
+        // divided otherwise.
+        let mut newest = Vec::new();
+        if lost.is_some() || claim.log.is_none() {
+            newest = on_file(partition, log.as_ref(), store.as_ref()).await?;
+            // Versions that were announced in another log are not announced again.
+            claim.registry = claim.newest_registry;
+        }
+        let anew = lost.is_some() || !newest.is_empty();
         let registers = match claim.registry {
             0 => waywarden_model::registry::Registers::default(),
             version => store.registers(version).await?,
@@ -395,7 +470,7 @@ impl Partition {
         let judge = Arc::new(Subjects::new(Arc::clone(&profiles)));
         let law = Law::new(claim.registry, registers, profiles);
         let mut stage = Stage::new(law, options.bounds());
-        let outdated = if gap {
+        let outdated = if anew {
             Vec::new()
         } else {
             stage.restore(&states)?
@@ -424,9 +499,11 @@ impl Partition {
             newest: Vec::new(),
             tail: None,
             rebuild_at: Instant::now(),
+            release_failed: false,
         };
-        if gap {
-            this.give_up_gap().await?;
+        if anew {
+            let saved = states.into_iter().map(|s| s.source).collect();
+            this.begin_anew(newest, saved, lost).await?;
         } else {
             this.replay(from).await?;
         }
@@ -436,30 +513,24 @@ impl Partition {
             position = this.next,
             "partition claimed"
         );
+        this.options.accept_gap.claimed(partition);
         Ok(this)
     }
 
-    /// Goes on at the beginning of what the log holds. The states may lack what is on file and not
-    /// in the log any more, so every source is judged again from what is on file.
-    async fn give_up_gap(&mut self) -> Result<(), WorkerError> {
-        let partition = self.claim.partition;
-        let (begin, _) = self.log.range(partition).await?;
-        let partitions = self.log.partitions();
-        let mut newest: Vec<(SourceId, Timestamp)> = Vec::new();
-        let mut after = None;
-        loop {
-            let page = self.store.newest_records(after.as_ref(), PAGE).await?;
-            let Some((last, _)) = page.last() else { break };
-            after = Some(last.clone());
-            let mine = |(s, _): &(SourceId, Timestamp)| partition_of(s, partitions) == partition;
-            newest.extend(page.into_iter().filter(mine));
-        }
-        self.stage.begin_anew(newest, begin);
+    /// Goes on at the beginning of what the log holds, by the newest registers. The states may lack
+    /// what is on file and not in the log any more, so every source is judged again from what is
+    /// on file.
+    async fn begin_anew(
+        &mut self,
+        newest: Vec<(SourceId, Timestamp)>,
+        saved: Vec<SourceId>,
+        gap: Option<Gap>,
+    ) -> Result<(), WorkerError> {
+        let (begin, _) = self.log.range(self.claim.partition).await?;
+        self.stage.begin_anew(newest, saved, begin);
         let mut batch = self.stage.finish_batch(begin, true, (self.clock)());
         batch.log = self.log.identity().id;
-        batch.gap = Some(Gap {
-            log_before: self.claim.log.clone(),
-        });
+        batch.gap = gap;
         let expected = self.claim.position;
         self.store
             .commit(&self.claim, expected, begin, batch)
@@ -521,7 +592,9 @@ impl Partition {
         }
         self.send(true).await?;
         self.settle().await?;
-        while self.judge_subjects().await? > 0 {}
+        // What waits is marked on file: nobody who stops waits long for it.
+        let until = Instant::now() + WIND_UP;
+        while Instant::now() < until && self.judge_subjects().await? > 0 {}
         Ok(())
     }
 
@@ -557,7 +630,19 @@ impl Partition {
         if version <= self.stage.law().version() {
             return Ok(());
         }
-        let registers = self.store.registers(version).await?;
+        let registers = match self.store.registers(version).await {
+            Ok(registers) => registers,
+            // The store was restored to a day before this version; who imports it again announces
+            // it again.
+            Err(StoreError::NotFound { .. }) => {
+                tracing::warn!(
+                    version,
+                    "a version of the registers is announced and not on file"
+                );
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
         let reach = reach(self.stage.law().registers(), &registers);
         self.stage.mark_reached(&reach);
         if !reach.drivers.is_empty() {
@@ -663,9 +748,29 @@ impl Partition {
                     .for_each(|(source, record)| filed(source, record));
             }
             if let Some(below) = self.checkpoint.take() {
-                self.log.release(self.claim.partition, below).await?;
+                self.release(below).await?;
             }
         }
+        Ok(())
+    }
+
+    /// Tells the log what is not needed any more. It feeds trimming and what is shown of the lag,
+    /// so that judging does not stand still for it: the next checkpoint tells more.
+    async fn release(&mut self, below: u64) -> Result<(), WorkerError> {
+        let partition = self.claim.partition;
+        let failed = match self.log.release(partition, below).await {
+            Err(error @ (BusError::Write(_) | BusError::Read(_))) => {
+                if !self.release_failed {
+                    tracing::warn!(partition, %error, "the log does not note what is judged");
+                }
+                true
+            }
+            done => {
+                done?;
+                false
+            }
+        };
+        self.release_failed = failed;
         Ok(())
     }
 

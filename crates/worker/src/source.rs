@@ -78,6 +78,16 @@ impl Source {
         Ok(restored)
     }
 
+    /// A source without a record, of which the log holds nothing below `position`; its state is to
+    /// be saved.
+    pub fn new_at(source: SourceId, position: u64) -> Self {
+        Self {
+            position,
+            changed: true,
+            ..Self::new(source)
+        }
+    }
+
     /// A source of which only the newest record on file is known: it waits for being rebuilt.
     /// `position` is that of the log from which it goes on.
     pub fn known_by_file(source: SourceId, newest: Timestamp, position: u64) -> Self {

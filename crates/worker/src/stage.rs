@@ -77,14 +77,25 @@ impl Stage {
     }
 
     /// Forgets all states: sources are known by their newest record on file, and wait for being
-    /// rebuilt from there. The log goes on at `position`.
-    pub(crate) fn begin_anew(&mut self, newest: Vec<(SourceId, Timestamp)>, position: u64) {
-        self.sources = newest
-            .into_iter()
-            .map(|(id, t)| (id.clone(), Source::known_by_file(id, t, position)))
+    /// rebuilt from there. Those of which a state and no record is on file begin as new ones. The
+    /// log goes on at `position`.
+    pub(crate) fn begin_anew(
+        &mut self,
+        newest: Vec<(SourceId, Timestamp)>,
+        saved: Vec<SourceId>,
+        position: u64,
+    ) {
+        let begun = |id: SourceId| (id.clone(), Source::new_at(id, position));
+        let known = |(id, t): (SourceId, Timestamp)| {
+            let source = Source::known_by_file(id.clone(), t, position);
+            (id, source)
+        };
+        let begun = saved.into_iter().map(begun);
+        self.sources = begun.chain(newest.into_iter().map(known)).collect();
+        let waiting = self.sources.iter().filter(|(_, s)| s.is_pending());
+        self.batch.marks = waiting
+            .map(|(id, _)| (id.clone(), Timestamp::MIN))
             .collect();
-        let all = self.sources.keys().map(|id| (id.clone(), Timestamp::MIN));
-        self.batch.marks = all.collect();
         self.batch.marks.sort();
     }
 

@@ -5,15 +5,17 @@
 
 mod support;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use support::*;
 use tokio_util::sync::CancellationToken;
-use waywarden_bus::{Append, EmbeddedLog};
-use waywarden_model::Violation;
-use waywarden_store::{FactStore, ReadStore, SqliteStore};
+use waywarden_bus::{Append, EmbeddedLog, Log};
+use waywarden_model::registry::{Registers, Registry};
+use waywarden_model::{Message, Record, SourceId, Timestamp, Violation};
+use waywarden_rules::evaluate::{Evaluation, input};
+use waywarden_store::{AdminStore, FactStore, ReadStore, RegisterChange, SqliteStore};
 use waywarden_worker::WorkerError;
 
 /// Works both partitions until everything read is on file and no source waits, then leaves them in
@@ -21,13 +23,13 @@ use waywarden_worker::WorkerError;
 async fn work_and_be_lost(log: &Arc<EmbeddedLog>, store: &Arc<SqliteStore>, gap: bool) {
     let stop = CancellationToken::new();
     let mut workers = Vec::new();
-    for partition in 0..PARTITIONS {
+    // The last ones first: those are the new ones where a log is divided into more.
+    for partition in (0..log.partitions()).rev() {
         let claimed = claim(partition, log, store, gap).await.unwrap();
         workers.push(tokio::spawn(claimed.run(stop.clone())));
     }
     let mut ends = Vec::new();
-    for partition in 0..PARTITIONS {
-        use waywarden_bus::Log;
+    for partition in 0..log.partitions() {
         ends.push(log.range(partition).await.unwrap().1);
     }
     let done = async {
@@ -77,8 +79,68 @@ async fn with_another_log_the_facts_go_on_from_what_is_on_file() {
         let claimed = claim(partition, &other, &store, false).await.unwrap();
         claimed.run(stop.clone()).await.unwrap();
     }
-    let expected = judged_at_once(&fleet);
-    let on_file = all_violations(&store).await;
+    check(&store, &fleet, &judged_at_once(&fleet)).await;
+}
+
+/// A version of the registers in which all vehicles but the first may drive 50 km/h.
+fn slow(fleet: &BTreeMap<SourceId, Vec<Record>>) -> Registers {
+    let mut text = "plate,speed_limit_kmh\n".to_owned();
+    let plate = |n: usize| format!("14C{n:05}");
+    (1..fleet.len()).for_each(|n| text += &format!("{},50\n", plate(n)));
+    let mut registers = input::vehicles(&text).unwrap();
+    let sources: Vec<&SourceId> = fleet.keys().collect();
+    for fitting in &mut registers.fittings {
+        let n = (1..fleet.len()).find(|n| fitting.source.as_str() == plate(*n));
+        fitting.source = sources[n.unwrap()].clone();
+    }
+    registers
+}
+
+/// The documented way to another number of partitions: a new topic, and the word that nothing is
+/// missing. Sources come to other partitions, some of which were never worked, and go on there by
+/// the registers that were announced in the old log.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_another_number_of_partitions_sources_go_on_where_they_were() {
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (log, store) = open(first.path());
+    let fleet = fleet();
+    let change = RegisterChange {
+        expected_head: 0,
+        registers: slow(&fleet),
+        author: "test".into(),
+        note: String::new(),
+        now: Timestamp::from_secs(1_773_000_000),
+        partitions: PARTITIONS,
+    };
+    let version = store.save_registers(change).await.unwrap();
+    for partition in 0..PARTITIONS {
+        let announced = waywarden_bus::encode(&Message::Registry(version));
+        let receipt = log.append(partition, announced).await.unwrap();
+        receipt.await.unwrap().unwrap();
+    }
+    append(&log, &fleet, 0..4500).await;
+    work_and_be_lost(&log, &store, false).await;
+
+    let other = open_log(second.path(), 5);
+    append(&other, &fleet, 4500..6000).await;
+    work_and_be_lost(&other, &store, true).await;
+    append(&other, &fleet, 6000..8640).await;
+    work_and_be_lost(&other, &store, false).await;
+    let status = store.status().await.unwrap();
+    for partition in status.partitions {
+        assert_eq!(partition.registry, version, "also where no source is yet");
+    }
+    let registry = Registry::new(version, slow(&fleet));
+    check(&store, &fleet, &judged_by(&fleet, &registry)).await;
+}
+
+/// What is on file is what is expected, and every record of the fleet is there once.
+async fn check(
+    store: &SqliteStore,
+    fleet: &BTreeMap<SourceId, Vec<Record>>,
+    expected: &Evaluation,
+) {
+    let on_file = all_violations(store).await;
     let ids = |all: &[Violation]| -> BTreeSet<_> { all.iter().map(Violation::id).collect() };
     let (standing, wanted) = (ids(&on_file), ids(&expected.violations));
     assert_eq!(standing, wanted);
@@ -90,7 +152,7 @@ async fn with_another_log_the_facts_go_on_from_what_is_on_file() {
         store.periods_after(None, 100_000).await.unwrap(),
         expected.periods
     );
-    for (source, records) in &fleet {
+    for (source, records) in fleet {
         let filed = store.filed_after(source, None, 100_000).await.unwrap();
         assert_eq!(filed.len(), records.len(), "every record once");
     }

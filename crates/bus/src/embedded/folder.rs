@@ -30,6 +30,7 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<Opened, OpenError> {
     let lock = lock(dir)?;
     let meta = Meta::open(dir, options)?;
     let mut segments = load_segments(dir, options)?;
+    drop_premature(&mut segments)?;
     let (active, ends) = match segments.last() {
         Some(last) => Active::open(last).map_err(|error| database(&last.path, error))?,
         None => {
@@ -117,6 +118,34 @@ fn load_segments(dir: &Path, options: &Options) -> Result<Vec<Segment>, OpenErro
     Ok(segments)
 }
 
+/// Removes a newest segment that was made and could not be used: it is empty, and the one before it
+/// was written further than where it begins.
+fn drop_premature(segments: &mut Vec<Segment>) -> Result<(), OpenError> {
+    let [.., former, newest] = segments.as_slice() else {
+        return Ok(());
+    };
+    let ends = |segment: &Segment| {
+        segment::open_reader(&segment.path)
+            .and_then(|connection| segment::ends(&connection, &segment.starts))
+            .map_err(|error| database(&segment.path, error))
+    };
+    let (ends, former) = (ends(newest)?, ends(former)?);
+    let starts = || former.iter().zip(&newest.starts);
+    if starts().any(|(end, start)| end < start) {
+        return Err(OpenError::Damaged {
+            path: newest.path.clone(),
+            what: "the segment before it ends too early",
+        });
+    }
+    if ends == newest.starts && starts().any(|(end, start)| end > start) {
+        newest
+            .remove()
+            .map_err(|error| folder(&newest.path, error))?;
+        segments.pop();
+    }
+    Ok(())
+}
+
 /// Numbers of the segments in `dir`; what SQLite kept beside a removed segment is swept away.
 fn numbers(dir: &Path) -> std::io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
@@ -168,5 +197,58 @@ fn database(path: &Path, error: rusqlite::Error) -> OpenError {
     OpenError::Database {
         path: path.to_owned(),
         error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opened(dir: &Path) -> Result<Opened, OpenError> {
+        let options = Options {
+            partitions: 2,
+            ..Options::default()
+        };
+        open(dir, &options)
+    }
+
+    /// A log of two messages in partition 0, and behind it a segment that begins at `starts`.
+    fn folder_with(starts: [u64; 2]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let mut first = opened(folder.path()).unwrap();
+        let rows = [(0, 0, &b"a"[..]), (0, 1, &b"b"[..])];
+        first.active.commit(rows.into_iter()).unwrap();
+        let second = Segment {
+            number: 2,
+            path: Segment::file(folder.path(), 2),
+            starts: starts.to_vec(),
+            bytes: 0,
+        };
+        Active::create(&second).unwrap();
+        folder
+    }
+
+    #[test]
+    fn a_segment_that_was_made_and_never_used_hides_nothing() {
+        // Where making it failed, the one before was written further.
+        let folder = folder_with([1, 0]);
+        let opened = opened(folder.path()).unwrap();
+        assert_eq!((opened.segments.len(), opened.ends), (1, vec![2, 0]));
+    }
+
+    #[test]
+    fn a_segment_that_follows_stays() {
+        let folder = folder_with([2, 0]);
+        let opened = opened(folder.path()).unwrap();
+        assert_eq!((opened.segments.len(), opened.ends), (2, vec![2, 0]));
+    }
+
+    #[test]
+    fn a_segment_that_lost_its_end_is_damage() {
+        let folder = folder_with([3, 0]);
+        match opened(folder.path()) {
+            Err(OpenError::Damaged { what, .. }) => assert!(what.contains("too early")),
+            opened => panic!("{opened:?}"),
+        }
     }
 }

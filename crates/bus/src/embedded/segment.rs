@@ -107,6 +107,7 @@ impl Active {
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
         )?;
         configure(&connection)?;
+        settle(&connection)?;
         let ends = ends(&connection, &segment.starts)?;
         let written = ends != segment.starts;
         Ok((
@@ -158,6 +159,21 @@ impl Active {
     }
 }
 
+/// Writes what the write-ahead log shows into the database, with a sync of its own. After a sync
+/// that failed the system shows pages that never reached the disk, and counts them as written: what
+/// is appended behind them would be lost with them.
+fn settle(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    let busy: bool =
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if busy {
+        let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+        let what = "the write-ahead log is being read".to_owned();
+        return Err(rusqlite::Error::SqliteFailure(busy, Some(what)));
+    }
+    Ok(())
+}
+
 /// Key, record header and share of the page of one row.
 const ROW_BYTES: u64 = 16;
 
@@ -194,7 +210,7 @@ pub(super) fn load_starts(
     Ok((starts.len() == partitions as usize).then_some(starts))
 }
 
-fn ends(connection: &Connection, starts: &[u64]) -> rusqlite::Result<Vec<u64>> {
+pub(super) fn ends(connection: &Connection, starts: &[u64]) -> rusqlite::Result<Vec<u64>> {
     let mut last = connection.prepare("SELECT max(offset) FROM entries WHERE partition = ?1")?;
     let mut ends = Vec::with_capacity(starts.len());
     for (partition, start) in starts.iter().enumerate() {

@@ -148,6 +148,15 @@ impl Writer {
         if self.active.is_none() {
             let newest = self.segments.last().expect("a log has a segment");
             let (active, ends) = Active::open(newest)?;
+            if ends
+                .iter()
+                .zip(&self.ends)
+                .any(|(there, told)| there < told)
+            {
+                let lost = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+                let what = "what was confirmed is not in the segment".to_owned();
+                return Err(rusqlite::Error::SqliteFailure(lost, Some(what)));
+            }
             if ends != self.ends {
                 // The sync failed after the commit was written, and it is there after all. Its
                 // sender was told that it failed and sends again: a repeat, never a loss.
@@ -182,11 +191,15 @@ impl Writer {
             starts: self.ends.clone(),
             bytes: 0,
         };
-        let active = Active::create(&segment).map_err(|error| {
+        let made = Active::create(&segment).map_err(|error| text(&error));
+        let synced = made.and_then(|active| {
+            sync_folder(dir).map_err(|error| text(&error))?;
+            Ok(active)
+        });
+        let active = synced.inspect_err(|_| {
+            // Where it stays all the same, opening finds that it begins too early.
             let _ = segment.remove();
-            text(&error)
         })?;
-        sync_folder(dir).map_err(|error| text(&error))?;
         if let Some(former) = self.active.replace(active) {
             newest.bytes = former.bytes;
             former.seal();
@@ -214,13 +227,14 @@ impl Writer {
 
     /// Removes whole segments from the oldest on; gives how many messages went with them.
     fn trim(&mut self, before: Timestamp) -> Result<u64, BusError> {
+        // Only a closed segment can be removed, and only one of which everything is released.
         let newest = self.segments.last().expect("a log has a segment");
+        let released = self.ends.iter().zip(&self.meta.released);
         let stale = self.active.as_ref().is_some_and(|a| !a.is_empty())
+            && released.clone().all(|(end, released)| end <= released)
             && modified(&newest.path).is_some_and(|at| at < before);
-        if stale {
-            // Only a closed segment can be removed, and this one is as old as those that go.
-            self.roll()?;
-        }
+        // What can go goes, whether or not there is room for a new one.
+        let rolled = if stale { self.roll() } else { Ok(()) };
         let mut removed = 0;
         while self.may_drop_oldest(before) {
             let oldest = self.segments.remove(0);
@@ -231,7 +245,7 @@ impl Writer {
                 .remove()
                 .map_err(|error| BusError::Write(error.to_string()))?;
         }
-        Ok(removed)
+        rolled.map(|()| removed)
     }
 
     fn may_drop_oldest(&self, before: Timestamp) -> bool {

@@ -103,6 +103,9 @@ impl KafkaOptions {
     }
 }
 
+/// Largest message that the brokers take, bytes. A frame of a device and its records is far below.
+pub const MESSAGE_BYTES: u32 = 4_000_000;
+
 /// Ends of partitions, which only grow.
 type Ends = Arc<[AtomicU64]>;
 
@@ -314,6 +317,12 @@ impl Log for KafkaLog {
             if grown.await? {
                 return Ok(());
             }
+        }
+    }
+
+    fn rest(&self, partition: u32) {
+        if let Some(reader) = self.inner.readers.get(partition as usize) {
+            reader.rest();
         }
     }
 

@@ -15,6 +15,10 @@ use waywarden_model::Timestamp;
 /// How long one look for a message waits.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// How long a message waits for others of its batch. In steady traffic the end is never seen, so
+/// it is not waited for.
+const GATHER: Duration = Duration::from_millis(5);
+
 /// A broker that is away, or a partition that changes its leader.
 fn may_pass(error: &KafkaError) -> bool {
     use RDKafkaErrorCode as Code;
@@ -156,9 +160,12 @@ impl Reader {
             self.assign(&mut state, from)?;
         }
         let (mut found, mut size) = (Vec::new(), 0);
-        let until = Instant::now() + self.patience;
+        let mut until = Instant::now() + self.patience;
         while found.len() < messages.max(1) && (size < bytes || found.is_empty()) {
             if let Some(entry) = state.taken.pop_front() {
+                if found.is_empty() {
+                    until = Instant::now() + GATHER;
+                }
                 size += entry.payload.len();
                 state.next = Some(entry.offset + 1);
                 found.push(entry);
@@ -167,11 +174,12 @@ impl Reader {
             if state.at_end && !found.is_empty() {
                 break;
             }
-            if !self.take(&mut state, LOOK)? && state.at_end {
-                break;
+            let left = until.saturating_duration_since(Instant::now());
+            if self.take(&mut state, left.min(LOOK))? {
+                continue;
             }
-            // A broker that is away gives nothing: what was found is given.
-            if Instant::now() > until && state.taken.is_empty() {
+            // At the end, or no broker gives any more for now; what was found is given.
+            if state.at_end || Instant::now() >= until {
                 break;
             }
         }
@@ -216,6 +224,17 @@ impl Reader {
             .map_err(|e| read_error(&e))?;
         state.next = Some(from);
         Ok(())
+    }
+
+    /// Fetches nothing more until the next read.
+    pub fn rest(&self) {
+        let mut state = self.state();
+        *state = State::default();
+        if let Some(consumer) = self.consumer.get()
+            && let Err(error) = consumer.unassign()
+        {
+            tracing::debug!(%error, "a partition that is not read goes on being fetched");
+        }
     }
 
     /// Takes one message from the consumer, if one comes within `wait`; gives whether one came.

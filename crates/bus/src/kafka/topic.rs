@@ -1,6 +1,6 @@
 //! The topic: made where it is missing, and held to settings under which nothing is forgotten.
 
-use super::{KafkaOptions, number};
+use super::{KafkaOptions, MESSAGE_BYTES, number};
 use rdkafka::admin::{
     AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication,
 };
@@ -20,6 +20,8 @@ pub enum TopicError {
         topic: String,
         code: RDKafkaErrorCode,
     },
+    #[error("Kafka: there is no topic {0}, and it may not be made: make it, or allow it")]
+    Missing(String),
     #[error("Kafka: no broker answers")]
     NoCluster,
     #[error("Kafka: no broker tells the settings of the topic {0}")]
@@ -62,6 +64,7 @@ impl TopicError {
         match self {
             Self::Kafka(_)
             | Self::Topic { .. }
+            | Self::Missing(_)
             | Self::NoCluster
             | Self::NotTold(_)
             | Self::Bus(_) => true,
@@ -70,14 +73,20 @@ impl TopicError {
     }
 }
 
+/// Settings of which more than is asked for does no harm.
+const AT_LEAST: [&str; 2] = ["min.insync.replicas", "max.message.bytes"];
+
 /// Settings that the topic must have: nothing is removed but by us, nothing is confirmed that one
 /// broker alone holds.
-fn settings(options: &KafkaOptions) -> [(&'static str, String); 4] {
+fn settings(options: &KafkaOptions) -> [(&'static str, String); 6] {
     [
         ("cleanup.policy", "delete".to_owned()),
         ("retention.ms", "-1".to_owned()),
         ("retention.bytes", "-1".to_owned()),
         ("min.insync.replicas", options.min_in_sync.to_string()),
+        // A copy that was not in sync never becomes the one that counts.
+        ("unclean.leader.election.enable", "false".to_owned()),
+        ("max.message.bytes", MESSAGE_BYTES.to_string()),
     ]
 }
 
@@ -109,6 +118,8 @@ async fn make(
                 tracing::info!(topic = name, partitions = options.partitions, "topic made");
             }
             Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            // Who may not make it is told below if it is missing.
+            Err((_, RDKafkaErrorCode::TopicAuthorizationFailed)) => {}
             Err((topic, code)) => return Err(TopicError::Topic { topic, code }),
         }
     }
@@ -129,6 +140,9 @@ async fn check_copies(
         }
         tokio::time::sleep(BETWEEN_LOOKS).await;
     };
+    if copies.is_empty() {
+        return Err(TopicError::Missing(topic));
+    }
     if copies.len() != options.partitions as usize {
         return Err(TopicError::Partitions {
             topic,
@@ -187,9 +201,8 @@ async fn check_settings(
         for (name, wanted) in settings(options) {
             let entry = resource.get(name).and_then(|e| e.value.clone());
             let found = entry.unwrap_or_default();
-            // More copies in sync than asked for do no harm.
-            let more = name == "min.insync.replicas"
-                && found.parse::<u32>().is_ok_and(|n| n >= options.min_in_sync);
+            let number = |text: &str| text.parse::<u64>().ok();
+            let more = AT_LEAST.contains(&name) && number(&found) >= number(&wanted);
             if found != wanted && !more {
                 return Err(TopicError::Setting {
                     topic,

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::timeout;
 use waywarden_bus::{BusError, Entry, Log, Offset};
@@ -31,6 +32,8 @@ pub async fn run(factory: &impl Factory) {
     positions_outside(&*fresh.log).await;
     let fresh = Fresh::make(factory).await;
     following(fresh.log).await;
+    let fresh = Fresh::make(factory).await;
+    steady_traffic(fresh.log).await;
     let fresh = Fresh::make(factory).await;
     many_writers(fresh.log).await;
     let fresh = Fresh::make(factory).await;
@@ -152,6 +155,33 @@ async fn following(log: Arc<dyn Log>) {
         .expect("woken")
         .unwrap()
         .unwrap();
+}
+
+/// Who reads while messages keep coming is given what is there, not made to wait for a full batch
+/// or for a pause.
+async fn steady_traffic(log: Arc<dyn Log>) {
+    let stop = Arc::new(AtomicBool::new(false));
+    let (writer, told) = (Arc::clone(&log), Arc::clone(&stop));
+    let writing = tokio::spawn(async move {
+        let mut receipts = Vec::new();
+        while !told.load(Ordering::Relaxed) {
+            let payload = Bytes::from_static(b"one of many");
+            receipts.push(writer.append(0, payload).await.unwrap());
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        for receipt in receipts {
+            receipt.await.unwrap().unwrap();
+        }
+    });
+    let mut from = 0;
+    for _ in 0..20 {
+        log.wait_beyond(0, from).await.unwrap();
+        let reading = log.read(0, from, 100_000, 1 << 20);
+        let some = timeout(Duration::from_secs(2), reading).await;
+        from += some.expect("given while more come").unwrap().len() as u64;
+    }
+    stop.store(true, Ordering::Relaxed);
+    writing.await.unwrap();
 }
 
 /// Order per partition is the order of the calls of each caller; nothing is lost or repeated.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
-use waywarden_bus::{Append, BusError, Log};
+use waywarden_bus::{Append, BusError, Entry, Log};
 use waywarden_model::Timestamp;
 
 /// Messages and bytes of one partition that are on their way at once.
@@ -34,7 +34,7 @@ pub(super) async fn run(inner: Arc<Inner>) {
     let watching = inner.tasks.spawn(watch_size(Arc::clone(&inner)));
     let work = async {
         loop {
-            if !inner.spooling.load(Ordering::Acquire) {
+            while !inner.spooling.load(Ordering::Acquire) {
                 inner.drain.notified().await;
             }
             match drain(&inner).await {
@@ -126,35 +126,57 @@ async fn round(inner: &Inner, far: &Arc<dyn Append>) -> Result<(), Stop> {
         let Some(last) = entries.last().map(|e| e.offset) else {
             continue;
         };
-        let count = entries.len() as u64;
         let until = Instant::now() + inner.options.patience;
-        let sent = async {
-            let mut receipts = Vec::with_capacity(entries.len());
-            for entry in entries {
-                receipts.push(far.append(partition, entry.payload).await?);
-            }
-            for receipt in receipts {
-                receipt.await.map_err(|_| BusError::Closed)??;
-            }
-            Ok::<_, BusError>(())
+        let mut below = from;
+        let sent = timeout_at(until, send(far, partition, entries, &mut below)).await;
+        let failed = match sent {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("no confirmation in time".to_owned()),
         };
-        match timeout_at(until, sent).await {
-            Ok(done) => {
-                if let Err(error) = done {
-                    far.purge();
-                    return Err(Stop::Failed(error.to_string()));
-                }
-            }
-            Err(_) => {
-                far.purge();
-                return Err(Stop::Failed("no confirmation in time".to_owned()));
-            }
+        if failed.is_some() {
+            far.purge();
         }
-        inner.counts.drained.fetch_add(count, Ordering::Relaxed);
-        inner.local.release(partition, last + 1).await?;
-        lane.set_drained(last + 1);
+        // What was confirmed is not sent again, however the rest went.
+        let confirmed = below - from;
+        inner.counts.drained.fetch_add(confirmed, Ordering::Relaxed);
+        lane.set_drained(below);
+        if confirmed > 0
+            && let Err(error) = inner.local.release(partition, below).await
+        {
+            tracing::warn!(%error, "the spool does not note what is drained");
+        }
+        if let Some(why) = failed {
+            return Err(Stop::Failed(why));
+        }
+        debug_assert_eq!(below, last + 1);
     }
     Ok(())
+}
+
+/// Sends messages in their order; `below` follows what is confirmed.
+async fn send(
+    far: &Arc<dyn Append>,
+    partition: u32,
+    entries: Vec<Entry>,
+    below: &mut u64,
+) -> Result<(), BusError> {
+    let mut receipts = Vec::with_capacity(entries.len());
+    let mut refused = None;
+    for entry in entries {
+        match far.append(partition, entry.payload).await {
+            Ok(receipt) => receipts.push((entry.offset, receipt)),
+            Err(error) => {
+                refused = Some(error);
+                break;
+            }
+        }
+    }
+    for (offset, receipt) in receipts {
+        receipt.await.map_err(|_| BusError::Closed)??;
+        *below = offset + 1;
+    }
+    refused.map_or(Ok(()), Err)
 }
 
 /// Gives the disk back what is drained.

@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, RwLock, oneshot, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 use waywarden_bus::{Append, BusError, EmbeddedLog, Log, Receipt};
 
@@ -50,6 +50,9 @@ pub struct SpoolOptions {
     /// Size of the spool on disk from which on nothing more is taken.
     pub max_bytes: u64,
 }
+
+/// While the breaker opens, between two times that what is on its way is given up.
+const PURGE_AGAIN: Duration = Duration::from_millis(100);
 
 /// Where messages go now.
 enum Way {
@@ -232,11 +235,18 @@ impl Inner {
         if self.spooling.load(Ordering::Acquire) {
             return;
         }
-        // Whoever waits for a place there lets go of `way`.
-        if let Some(far) = self.far() {
-            far.purge();
-        }
-        let mut way = self.way.write().await;
+        let mut way = loop {
+            // Whoever waits for a place there lets go of `way`.
+            if let Some(far) = self.far() {
+                far.purge();
+            }
+            match timeout(PURGE_AGAIN, self.way.write()).await {
+                Ok(way) => break way,
+                // Another lane was first, and whoever closes the breaker waits for this one.
+                Err(_) if self.spooling.load(Ordering::Acquire) => return,
+                Err(_) => {}
+            }
+        };
         if let Way::Far(far) = &*way {
             far.purge();
             *way = Way::Spool;

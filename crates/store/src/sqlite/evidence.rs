@@ -33,7 +33,7 @@ pub(super) fn freeze(
     } else {
         Vec::new()
     };
-    let sealed = copies.seal(v, frames, &periods, |json| session.compress(json))?;
+    let sealed = copies.seal(v, &frames, &periods, |json| session.compress(json))?;
     conn.prepare_cached(
         "INSERT OR REPLACE INTO evidence (violation, revision, at, sha256, body)
          VALUES (?1, ?2, ?3, ?4, ?5)",

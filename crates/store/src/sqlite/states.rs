@@ -15,7 +15,8 @@ pub(super) fn claim(conn: &Connection, partition: u32, worker: &str) -> Result<C
             "INSERT INTO partitions (\"partition\", epoch, position, worker, registry, checkpoint)
              VALUES (?1, 1, 0, ?2, 0, 0)
              ON CONFLICT (\"partition\") DO UPDATE SET epoch = epoch + 1, worker = excluded.worker
-             RETURNING epoch, position, log, registry, tail",
+             RETURNING epoch, position, log, registry, tail,
+                 (SELECT coalesce(max(version), 0) FROM registry_versions)",
         )?
         .query_row((partition, worker), |r| {
             Ok(Claim {
@@ -25,6 +26,7 @@ pub(super) fn claim(conn: &Connection, partition: u32, worker: &str) -> Result<C
                 log: r.get(2)?,
                 registry: r.get(3)?,
                 tail: r.get::<_, Option<i64>>(4)?.map(i64::cast_unsigned),
+                newest_registry: r.get(5)?,
             })
         })?;
     Ok(claim)

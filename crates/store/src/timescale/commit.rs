@@ -39,6 +39,8 @@ impl Job for Filing {
         if row.get::<_, i64>(0) != epoch {
             return Err(StoreError::superseded(claim).into());
         }
+        // Another server took over without the last commits: what they gave out is not given.
+        work.forget_numbers().await;
         Err(StoreError::PositionMoved {
             partition: claim.partition,
             expected: self.expected,

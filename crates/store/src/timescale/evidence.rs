@@ -1,48 +1,149 @@
-//! Copies of what a violation rests on, read in the transaction that closes it.
+//! Copies of what violations rest on, read in the transaction that closes them: for many violations
+//! at once, since each statement is a question and an answer over the network.
 
-use super::cells::{Reader, all};
+use super::cells::{Reader, Table, all};
 use super::trouble::Outcome;
 use super::work::Work;
 use crate::episodes::counts_driving;
-use crate::evidence::{COPIED, Copies, FRAME, ZSTD_LEVEL, frame};
+use crate::evidence::{COPIED, Copies, FRAME, Frame, ZSTD_LEVEL, frame};
 use crate::filed::limit;
-use crate::rows::{self, PERIOD, RECORD};
+use crate::rows::{self, Cells, PERIOD, RECORD};
+use std::collections::BTreeMap;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 use waywarden_model::{Period, Span, Timestamp, Violation};
 
+/// Violations whose evidence is in memory at once.
+const AT_ONCE: usize = 128;
+/// Records of a span that is read together with others; a longer one is read by itself.
+const SHORT: usize = 500;
+
+/// Freezes the evidence of violations with these revisions.
 pub(super) async fn freeze(
     work: &Work<'_>,
-    v: &Violation,
-    revision: u32,
+    violations: &[(&Violation, u32)],
     now: Timestamp,
 ) -> Outcome<()> {
-    let mut copies = Copies::new();
-    for span in &v.spans {
-        copy_span(work, span, &mut copies).await?;
+    for some in violations.chunks(AT_ONCE) {
+        freeze_some(work, some, now).await?;
     }
-    let sql = format!("SELECT {FRAME} FROM frames WHERE id = ANY($1)");
-    let frames = all(&work.rows(&sql, &[&copies.frames()]).await?, |r| frame(r))?;
-    let periods = if counts_driving(v.kind) {
-        periods(work, v).await?
-    } else {
-        Vec::new()
-    };
-    let sealed = copies.seal(v, frames.into_iter().collect(), &periods, |json| {
-        zstd::bulk::compress(json, ZSTD_LEVEL)
-    })?;
-    work.execute(
-        "INSERT INTO evidence (violation, revision, at, sha256, body) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (violation, revision) DO UPDATE
-         SET at = excluded.at, sha256 = excluded.sha256, body = excluded.body",
-        &[
-            &v.id().bytes().as_slice(),
-            &i64::from(revision),
-            &now.millis(),
-            &sealed.sha256.as_slice(),
-            &sealed.body,
-        ],
-    )
+    Ok(())
+}
+
+async fn freeze_some(
+    work: &Work<'_>,
+    violations: &[(&Violation, u32)],
+    now: Timestamp,
+) -> Outcome<()> {
+    let spans: Vec<&Span> = violations.iter().flat_map(|(v, _)| &v.spans).collect();
+    let mut short = short_spans(work, &spans).await?.into_iter();
+    let mut gathered = Vec::with_capacity(violations.len());
+    for (v, _) in violations {
+        let mut copies = Copies::new();
+        for (span, rows) in v.spans.iter().zip(&mut short) {
+            match rows {
+                Some(rows) => copy(span, &rows, &mut copies)?,
+                None => copy_span(work, span, &mut copies).await?,
+            }
+        }
+        gathered.push(copies);
+    }
+    let frames = frames(work, &gathered).await?;
+    let mut zstd = zstd::bulk::Compressor::new(ZSTD_LEVEL)
+        .map_err(|e| crate::batch::StoreError::Failed(format!("zstd: {e}")))?;
+    let mut table = Table::default();
+    for ((v, revision), copies) in violations.iter().zip(gathered) {
+        let periods = if counts_driving(v.kind) {
+            periods(work, v).await?
+        } else {
+            Vec::new()
+        };
+        let sealed = copies.seal(v, &frames, &periods, |json| zstd.compress(json))?;
+        table.bytes(Some(&v.id().bytes()))?;
+        table.long(Some(i64::from(*revision)))?;
+        table.bytes(Some(&sealed.sha256))?;
+        table.bytes(Some(&sealed.body))?;
+        table.end_row();
+    }
+    let names = "violation, revision, sha256, body";
+    work.put(&table, names, &[&now.millis()], |rows| {
+        format!(
+            "INSERT INTO evidence ({names}, at) SELECT {names}, $5 FROM {rows}
+             ON CONFLICT (violation, revision) DO UPDATE
+             SET at = excluded.at, sha256 = excluded.sha256, body = excluded.body"
+        )
+    })
     .await?;
     Ok(())
+}
+
+/// The records of short spans, one statement a chunk; None for a span that is to be read by itself:
+/// one of its ends only, over the bounds of a chunk, or of too many records.
+async fn short_spans(work: &Work<'_>, spans: &[&Span]) -> Outcome<Vec<Option<Vec<Row>>>> {
+    let mut found: Vec<Option<Vec<Row>>> = spans.iter().map(|_| None).collect();
+    let whole = |(_, span): &(usize, &&Span)| {
+        span.every && work.in_one_chunk(span.from.millis(), span.to.millis())
+    };
+    let whole = spans.iter().enumerate().filter(whole);
+    for chunk in work.by_chunk(whole.map(|(n, span)| (span.from.millis(), (n, span)))) {
+        let mut table = Table::default();
+        let mut last = chunk.last;
+        for (n, span) in &chunk.items {
+            table.long(Some(limit(*n)))?;
+            table.int(Some(work.source(&span.source)?))?;
+            table.long(Some(span.from.millis()))?;
+            table.long(Some(span.to.millis()))?;
+            table.end_row();
+            last = last.max(span.to.millis());
+            found[*n] = Some(Vec::new());
+        }
+        let more: [&(dyn ToSql + Sync); 3] = [&chunk.first, &last, &limit(SHORT + 1)];
+        let names = "place, source, \"from\", upto";
+        let rows = work
+            .put(&table, names, &more, |spans| {
+                format!(
+                    "SELECT p.*, n.place FROM {spans}, LATERAL
+                         (SELECT {COPIED}, {RECORD} FROM positions p
+                          WHERE p.source = n.source AND p.time BETWEEN n.\"from\" AND n.upto
+                              AND p.time BETWEEN $5 AND $6
+                          ORDER BY p.time, p.hash LIMIT $7) p
+                     ORDER BY n.place, p.time, p.hash"
+                )
+            })
+            .await?;
+        for row in rows {
+            let place: i64 = row.get("place");
+            let of = usize::try_from(place).ok().and_then(|n| found.get_mut(n));
+            if let Some(Some(of)) = of {
+                of.push(row);
+            }
+        }
+    }
+    for rows in &mut found {
+        if rows.as_ref().is_some_and(|rows| rows.len() > SHORT) {
+            *rows = None;
+        }
+    }
+    Ok(found)
+}
+
+fn copy(span: &Span, rows: &[Row], copies: &mut Copies) -> Outcome<()> {
+    for row in rows {
+        if !copies.record(&span.source, &mut Reader::new(row))? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The frames of all copies that are on file, by number.
+async fn frames(work: &Work<'_>, copies: &[Copies]) -> Outcome<BTreeMap<i64, Frame>> {
+    let mut numbers: Vec<i64> = copies.iter().flat_map(Copies::frames).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let sql = format!("SELECT {FRAME} FROM frames WHERE id = ANY($1)");
+    let rows = work.rows(&sql, &[&numbers]).await?;
+    Ok(all(&rows, |r| frame(r))?.into_iter().collect())
 }
 
 async fn copy_span(work: &Work<'_>, span: &Span, copies: &mut Copies) -> Outcome<()> {
@@ -62,12 +163,11 @@ async fn copy_span(work: &Work<'_>, span: &Span, copies: &mut Copies) -> Outcome
     );
     let (from, to) = (span.from.millis(), span.to.millis());
     let room = limit(copies.room());
-    for row in &work.rows(&sql, &[&source, &from, &to, &room]).await? {
-        if !copies.record(&span.source, &mut Reader::new(row))? {
-            break;
-        }
-    }
-    Ok(())
+    copy(
+        span,
+        &work.rows(&sql, &[&source, &from, &to, &room]).await?,
+        copies,
+    )
 }
 
 async fn periods(work: &Work<'_>, v: &Violation) -> Outcome<Vec<Period>> {

@@ -95,7 +95,8 @@ impl TimescaleStore {
                  WHERE pid = pg_backend_pid()
                  ON CONFLICT (\"partition\") DO UPDATE SET epoch = p.epoch + 1,
                      worker = excluded.worker, pid = excluded.pid, started = excluded.started
-                 RETURNING epoch, position, log, registry, tail",
+                 RETURNING epoch, position, log, registry, tail,
+                     (SELECT coalesce(max(version), 0) FROM registry_versions)",
                 &[&i64::from(partition), &super::cells::written(worker)],
             )
             .await?;
@@ -146,9 +147,11 @@ impl TimescaleStore {
         let Some(client) = held.client.as_mut() else {
             return Err(Trouble::Lost("no session".into()));
         };
-        if let (Some(done), Some(next)) = (unknown.take(), job.moves_to()) {
+        if let (true, Some(next)) = (unknown.is_some(), job.moves_to()) {
+            // Not known yet if this fails.
             let (_, position) = stand(client, claim.partition).await?;
-            if position == next {
+            let done = unknown.take();
+            if let (true, Some(done)) = (position == next, done) {
                 return Ok(done);
             }
         }
@@ -231,5 +234,6 @@ fn claim_of(partition: u32, row: &Row) -> Outcome<Claim> {
         log: r.text()?,
         registry: r.number()?,
         tail: r.opt::<i64>()?.map(i64::cast_unsigned),
+        newest_registry: r.number()?,
     })
 }

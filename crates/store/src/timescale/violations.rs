@@ -52,10 +52,7 @@ pub(super) async fn upsert(
     }
     write(work, &writes, now).await?;
     work.note(&changes, now).await?;
-    for (v, revision) in complete {
-        evidence::freeze(work, v, revision, now).await?;
-    }
-    Ok(())
+    evidence::freeze(work, &complete, now).await
 }
 
 /// What is on file of them. Whoever writes holds them, against people who decide meanwhile.

@@ -31,6 +31,11 @@ impl Sources {
         known.get(source).copied()
     }
 
+    fn forget(&self) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.clear();
+    }
+
     /// Numbers for all of them; those without one are given one.
     async fn ensure(
         &self,
@@ -162,6 +167,12 @@ impl<'a> Work<'a> {
         chunks.into_values().collect()
     }
 
+    /// Whether both times are in one chunk, as chunks are cut now.
+    pub fn in_one_chunk(&self, from: i64, upto: i64) -> bool {
+        let length = self.inner.options.chunk_ms.max(1);
+        from.div_euclid(length) == upto.div_euclid(length)
+    }
+
     pub async fn ensure_sources(&self, wanted: impl IntoIterator<Item = &SourceId>) -> Outcome<()> {
         self.inner.sources.ensure(&self.inner.pool, wanted).await
     }
@@ -173,6 +184,12 @@ impl<'a> Work<'a> {
             .sources
             .get(source)
             .ok_or_else(|| missing().into())
+    }
+
+    /// Forgets numbers that were given in transactions which the server may not have any more.
+    pub async fn forget_numbers(&self) {
+        self.inner.sources.forget();
+        self.inner.frames.forget().await;
     }
 
     /// First of `count` numbers for frames.
@@ -236,6 +253,10 @@ pub(super) struct FrameNumbers {
 const BLOCK: usize = 1 << 20;
 
 impl FrameNumbers {
+    async fn forget(&self) {
+        *self.block.lock().await = (0, 0);
+    }
+
     async fn reserve(&self, pool: &Pool, count: usize) -> Outcome<i64> {
         if count > BLOCK {
             return Err(StoreError::Failed("a batch has too many frames".into()).into());

@@ -111,6 +111,9 @@ fn meet(a: SocketAddr, b: SocketAddr) -> bool {
     a.port() != 0 && a.port() == b.port() && (a.ip() == b.ip() || anywhere)
 }
 
+/// A message holds the frame and its records, which take at most some five times its size.
+const MAX_FRAME: usize = waywarden_bus::MESSAGE_BYTES as usize / 8;
+
 fn gateway(config: &Config, found: &mut Vec<Problem>) {
     let limits = &config.gateway.limits;
     for (key, bytes) in [
@@ -119,6 +122,10 @@ fn gateway(config: &Config, found: &mut Vec<Problem>) {
         ("gateway.max_reply_bytes", limits.reply_bytes),
     ] {
         above_nothing(key, bytes as u64, found);
+    }
+    if config.gateway.wire.max_frame > MAX_FRAME {
+        let what = format!("is above {MAX_FRAME} bytes: the log could not take what is in one");
+        found.push(Problem::refuse("gateway.max_frame", what));
     }
     if limits.total_bytes < 128 << 10 {
         let what = "is below 128KiB, which one read may need; the default is 64MiB";

@@ -48,7 +48,13 @@ async fn serve(config: Config, mut signals: Signals) -> Result<()> {
     let directory = RegistryDirectory::new(registry, config.unknown, config.max_held);
     let directory = Arc::new(directory);
     directory.set_now(crate::clock::now());
-    let (log, spool) = way_to_log(&config, &folder, &intake).await?;
+    let (log, spool) = tokio::select! {
+        opened = way_to_log(&config, &folder, &intake) => opened?,
+        why = signals.end() => {
+            tracing::info!(why, "stopped before it began");
+            return Ok(());
+        }
+    };
     let metrics = prometheus::Registry::new();
     let with = Surroundings {
         log: Arc::clone(&log),

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use waywarden_bus::Log;
 use waywarden_rules::Profiles;
 use waywarden_store::{Store, WorkerStore};
-use waywarden_worker::{Crew, CrewView, Late, Options, Work};
+use waywarden_worker::{AcceptGap, Crew, CrewView, Late, Options, Work};
 
 /// Between two looks at what the crew does.
 const LOOK: Duration = Duration::from_secs(1);
@@ -46,7 +46,9 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     let mut config = args.common.config("worker")?;
     args.http.over(&mut config);
-    config.worker.accept_gap = args.accept_gap;
+    if args.accept_gap {
+        config.worker.accept_gap = AcceptGap::once();
+    }
     let drain = args.drain;
     begin("worker", config, move |config, signals| {
         serve(config, signals, drain)
@@ -96,9 +98,15 @@ async fn serve(config: Config, mut signals: Signals, drain: bool) -> Result<()> 
         mine: mine(view),
     };
     let caring = tokio::spawn(care::care(place, kept, found, rest.clone()));
-    let working = tokio::spawn(crew.run(stop.clone()));
+    let mut working = tokio::spawn(crew.run(stop.clone()));
     let why = tokio::select! {
         why = signals.end() => why,
+        // It works until it is told to stop: what ends before has failed, and another process
+        // must take over.
+        ended = &mut working => {
+            let ended = ended.context("the crew ended without an outcome")?;
+            return ended.context("the crew ended by itself");
+        }
         drained = drained(&log, &store, &watched), if drain => {
             drained?;
             "drained"
@@ -186,8 +194,14 @@ pub async fn catch_up(config: &Config, folder: &Path, store: &Arc<dyn Store>) ->
     let make = make_work(&log, store, law(config)?, at_once);
     let crew = Crew::new(log.join().await?, make);
     let (stop, view) = (CancellationToken::new(), crew.view());
-    let working = tokio::spawn(crew.run(stop.clone()));
-    let drained = drained(&log, store, &view).await;
+    let mut working = tokio::spawn(crew.run(stop.clone()));
+    let drained = tokio::select! {
+        drained = drained(&log, store, &view) => drained,
+        ended = &mut working => {
+            ended.context("the crew ended without an outcome")??;
+            anyhow::bail!("the crew ended by itself");
+        }
+    };
     stop.cancel();
     working
         .await

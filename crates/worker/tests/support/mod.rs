@@ -16,7 +16,7 @@ use waywarden_rules::evaluate::{Evaluation, evaluate};
 use waywarden_rules::{Context, Profiles};
 use waywarden_simulator::{Habit, Road, Span, Vehicle, imei};
 use waywarden_store::{FactStore, SqliteStore, WorkerStore};
-use waywarden_worker::{Late, Options, Partition, WorkerError};
+use waywarden_worker::{AcceptGap, Late, Options, Partition, WorkerError};
 
 pub const PARTITIONS: u32 = 2;
 
@@ -40,10 +40,13 @@ pub fn fleet() -> BTreeMap<SourceId, Vec<Record>> {
 }
 
 pub fn judged_at_once(fleet: &BTreeMap<SourceId, Vec<Record>>) -> Evaluation {
-    let registry = Registry::default();
+    judged_by(fleet, &Registry::default())
+}
+
+pub fn judged_by(fleet: &BTreeMap<SourceId, Vec<Record>>, registry: &Registry) -> Evaluation {
     let (network, profiles) = (Network::empty(), Profiles::vietnam());
     let ctx = Context {
-        registry: &registry,
+        registry,
         network: &network,
         profiles: &profiles,
     };
@@ -72,7 +75,7 @@ pub async fn append(
                 raw: vec![n as u8; 40],
             });
             let payload = waywarden_bus::encode(&message);
-            let partition = partition_of(source, PARTITIONS);
+            let partition = partition_of(source, log.partitions());
             receipts.push(log.append(partition, payload.clone()).await.unwrap());
             if n % 7 == 0 {
                 receipts.push(log.append(partition, payload).await.unwrap());
@@ -98,7 +101,10 @@ pub async fn claim(
     let options = Options {
         batch_messages: 97,
         checkpoint_records: 9_000,
-        accept_gap,
+        accept_gap: match accept_gap {
+            true => AcceptGap::once(),
+            false => AcceptGap::default(),
+        },
         late: Late {
             quiet_ms: 0,
             ..Late::default()
@@ -155,11 +161,14 @@ pub fn closed(violations: &[Violation]) -> BTreeMap<String, Violation> {
 }
 
 pub fn open(dir: &Path) -> (Arc<EmbeddedLog>, Arc<SqliteStore>) {
+    let store = SqliteStore::open(&dir.join("store.db"), waywarden_store::Options::default());
+    (open_log(dir, PARTITIONS), Arc::new(store.unwrap()))
+}
+
+pub fn open_log(dir: &Path, partitions: u32) -> Arc<EmbeddedLog> {
     let options = waywarden_bus::Options {
-        partitions: PARTITIONS,
+        partitions,
         ..Default::default()
     };
-    let log = EmbeddedLog::open(&dir.join("log"), options).unwrap();
-    let store = SqliteStore::open(&dir.join("store.db"), waywarden_store::Options::default());
-    (Arc::new(log), Arc::new(store.unwrap()))
+    Arc::new(EmbeddedLog::open(&dir.join("log"), options).unwrap())
 }
