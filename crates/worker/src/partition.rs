@@ -67,7 +67,7 @@ impl WorkerError {
     /// by it: a new claim goes on at the position on file.
     pub const fn may_pass(&self) -> bool {
         match self {
-            Self::Store(error) => matches!(error, StoreError::Failed(_)),
+            Self::Store(error) => matches!(error, StoreError::Failed(_) | StoreError::Insecure(_)),
             Self::Bus(error) => matches!(error, BusError::Write(_) | BusError::Read(_)),
             Self::State(_)
             | Self::OtherLog { .. }

@@ -38,3 +38,4 @@ mod read;
 mod server;
 mod sqlite;
 mod sums;
+mod tls;
