@@ -32,6 +32,7 @@ mod exact;
 mod filing;
 mod fixture;
 mod late;
+mod migration;
 mod outcome;
 mod proxy;
 mod read;
