@@ -6,7 +6,7 @@ pub mod message;
 mod share;
 
 pub use embedded::{EmbeddedLog, OpenError, Options};
-pub use kafka::{KafkaLog, KafkaOptions, TopicError};
+pub use kafka::{ClientFileError, ClientSettings, KafkaLog, KafkaOptions, TopicError};
 pub use message::{DecodeError, decode, encode};
 pub use share::{Held, Share};
 

@@ -20,6 +20,11 @@ pub enum TopicError {
         topic: String,
         code: RDKafkaErrorCode,
     },
+    /// A password that is not taken, a certificate that is not: on either side.
+    #[error("Kafka refuses this program, or is refused: {0}")]
+    Refused(String),
+    #[error("Kafka is not reached: {0}")]
+    Unreached(String),
     #[error("Kafka: no broker answers")]
     NoCluster,
     #[error("Kafka: no broker tells the settings of the topic {0}")]
@@ -62,10 +67,14 @@ impl TopicError {
         match self {
             Self::Kafka(_)
             | Self::Topic { .. }
+            | Self::Unreached(_)
             | Self::NoCluster
             | Self::NotTold(_)
             | Self::Bus(_) => true,
-            Self::Partitions { .. } | Self::Replication { .. } | Self::Setting { .. } => false,
+            Self::Refused(_)
+            | Self::Partitions { .. }
+            | Self::Replication { .. }
+            | Self::Setting { .. } => false,
         }
     }
 }
