@@ -10,7 +10,7 @@ use std::path::PathBuf;
 pub const TLS: bool = cfg!(feature = "tls");
 
 /// What may be set; what begins with `ssl.` needs TLS.
-const KNOWN: [&str; 19] = [
+const KNOWN: [&str; 21] = [
     "security.protocol",
     "sasl.mechanism",
     "sasl.username",
@@ -27,9 +27,11 @@ const KNOWN: [&str; 19] = [
     "client.dns.lookup",
     "client.rack",
     "connections.max.idle.ms",
+    "fetch.error.backoff.ms",
     "socket.connection.setup.timeout.ms",
     "socket.keepalive.enable",
     "socket.timeout.ms",
+    "topic.metadata.refresh.fast.interval.ms",
 ];
 
 /// What is refused with a reason: names, or their beginnings where they end in a point.
