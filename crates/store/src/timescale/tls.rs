@@ -30,7 +30,7 @@ pub enum ServerError {
     Text(String),
     #[error("says sslmode=disable, and a CA file is named: one of them has to go")]
     Contradiction,
-    #[error("the CA file `{}` cannot be used: {why}", path.display())]
+    #[error("with the CA file `{}` cannot be used: {why}", path.display())]
     Authority { path: PathBuf, why: String },
     #[error(
         "says sslmode=require, and this system trusts no authority: install its certificates, or \
