@@ -1,6 +1,6 @@
 # The commands of the README. Each checks what it needs first (deploy/needs.sh).
 
-.PHONY: run test build fmt lint web web-test bench bench-services fuzz needs needs-run needs-test deploy-check services services-stop
+.PHONY: run test build fmt lint web web-test tls-test bench bench-services fuzz needs needs-run needs-test deploy-check services services-stop
 
 WEB = crates/console/web
 
@@ -66,6 +66,13 @@ web-test: web
 	@deploy/needs.sh web browser
 	cargo build -p waywarden
 	cd $(WEB) && npm run --silent unit && npm run --silent browser
+
+# Kafka over TLS, by a build of its own: OpenSSL is built for it, which takes minutes. With the
+# system's (libssl-dev) it does not: OPENSSL_NO_VENDOR=1 make tls-test.
+tls-test:
+	@deploy/needs.sh services
+	cargo test --workspace --features waywarden-bus/tls --test secured --no-run
+	deploy/services.sh with cargo test --workspace --features waywarden-bus/tls --test secured
 
 # What is measured: cargo run --release -p waywarden-benches -- --help.
 bench: needs

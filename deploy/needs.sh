@@ -30,6 +30,7 @@ for group in "$@"; do
         need mvn maven
         need mmdebstrap mmdebstrap
         need mount mount
+        need openssl openssl
         ;;
     deploy) # looks at what is deployed (deploy/check.sh)
         need python3 python3

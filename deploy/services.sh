@@ -14,7 +14,10 @@
 #
 # `cluster` is a Kafka of three nodes, for faults. Addresses in WAYWARDEN_TEST_KAFKA and
 # WAYWARDEN_TEST_POSTGRES stand above everything: nothing is started for them. Kafka comes from Maven
-# Central, TimescaleDB from Debian 13 in a folder of its own (root or sudo).
+# Central, TimescaleDB from Debian 13 in a folder of its own (root or sudo). Both speak TLS as well,
+# with certificates of an authority of their own (run/tls/ca.pem): PostgreSQL at the same address,
+# with a password and nothing but TLS for the role `guarded`; Kafka at two more, of which each asks
+# the user `waywarden` for the password `only-for-tests`.
 set -euo pipefail
 top="$(cd "$(dirname "$0")/.." && pwd)"
 place="${WAYWARDEN_SERVICES:-$top/target/services}"
@@ -56,6 +59,29 @@ wait_for() { # wait_for PORT WHAT LOG
     exit 1
 }
 
+# Certificates for 127.0.0.1 and no other name, and another authority that has signed nothing.
+certificates() {
+    local at="$place/run/tls" kind=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc)
+    [ -e "$at/server.pem" ] && return
+    need openssl openssl
+    mkdir -p "$at"
+    (
+        cd "$at"
+        for name in ca other-ca; do
+            openssl req -x509 "${kind[@]}" -days 30 -subj "/CN=Waywarden test $name" \
+                -keyout "$name.key" -out "$name.pem"
+        done
+        openssl req "${kind[@]}" -subj "/CN=Waywarden test" -keyout server.key -out server.csr
+        echo "subjectAltName=IP:127.0.0.1" >server.ext
+        openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 \
+            -extfile server.ext -out server.new
+        cat server.key server.new >both.pem
+        mv server.new server.pem
+    ) >"$place/run/tls.log" 2>&1 && return
+    say "no certificates; $place/run/tls.log tells why"
+    exit 1
+}
+
 libraries() {
     need java openjdk-17-jre-headless
     [ -e "$place/kafka/.whole" ] && return
@@ -90,15 +116,17 @@ format() { # format NAME ARGUMENTS...: makes a node's folders
     exit 1
 }
 
-# node NAME ID CLIENTS CONTROLLER VOTERS COPIES: writes the properties of one node.
+# node NAME ID CLIENTS CONTROLLER VOTERS COPIES [MORE]: writes the properties of one node, with MORE
+# listeners.
 node() {
     cat >"$place/run/$1.properties" <<END
 process.roles=broker,controller
 node.id=$2
 controller.quorum.bootstrap.servers=$5
-listeners=PLAINTEXT://127.0.0.1:$3,CONTROLLER://127.0.0.1:$4
-advertised.listeners=PLAINTEXT://127.0.0.1:$3
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=PLAINTEXT://127.0.0.1:$3,CONTROLLER://127.0.0.1:$4${7:-}
+advertised.listeners=PLAINTEXT://127.0.0.1:$3${7:-}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,\
+SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 log.dirs=$place/run/$1.data
@@ -111,6 +139,22 @@ share.coordinator.state.topic.min.isr=1
 min.insync.replicas=$(($6 > 1 ? 2 : 1))
 group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
+END
+}
+
+# What the listeners with passwords need: the properties of their kinds.
+secured() {
+    local login=org.apache.kafka.common.security
+    cat <<END
+listener.name.sasl_plaintext.sasl.enabled.mechanisms=PLAIN
+listener.name.sasl_ssl.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256
+listener.name.sasl_plaintext.plain.sasl.jaas.config=$login.plain.PlainLoginModule required \
+    user_waywarden="only-for-tests";
+listener.name.sasl_ssl.plain.sasl.jaas.config=$login.plain.PlainLoginModule required \
+    user_waywarden="only-for-tests";
+listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config=$login.scram.ScramLoginModule required;
+listener.name.sasl_ssl.ssl.keystore.type=PEM
+listener.name.sasl_ssl.ssl.keystore.location=$place/run/tls/both.pem
 END
 }
 
@@ -129,14 +173,23 @@ start_kafka() {
     [ -n "${WAYWARDEN_TEST_KAFKA:-}" ] && return
     alive kafka && return
     libraries
-    local clients controller id
+    local clients controller sasl tls id
     clients="$(free_port)"
     controller="$(free_port)"
-    node kafka 1 "$clients" "$controller" "127.0.0.1:$controller" 1
+    sasl="$(free_port)"
+    tls="$(free_port)"
+    certificates
+    node kafka 1 "$clients" "$controller" "127.0.0.1:$controller" 1 \
+        ",SASL_PLAINTEXT://127.0.0.1:$sasl,SASL_SSL://127.0.0.1:$tls"
+    secured >>"$place/run/kafka.properties"
     id="$(new_id)"
-    format kafka --standalone --cluster-id "$id"
+    format kafka --standalone --cluster-id "$id" \
+        --add-scram "SCRAM-SHA-256=[name=waywarden,password=only-for-tests]"
     launch kafka
     wait_for "$clients" Kafka "$place/run/kafka.log"
+    wait_for "$tls" "Kafka with TLS" "$place/run/kafka.log"
+    echo "127.0.0.1:$sasl" >"$place/run/kafka-sasl.address"
+    echo "127.0.0.1:$tls" >"$place/run/kafka-tls.address"
     echo "127.0.0.1:$clients" >"$place/run/kafka.address"
     say "Kafka at 127.0.0.1:$clients"
 }
@@ -177,13 +230,27 @@ launch_postgres() { # launch_postgres PORT: starts the server; waits for a crash
     # A backend of a server that was killed may hold its memory for a moment.
     for _ in $(seq 50); do
         inside pg_ctl -D /var/lib/postgresql/data -l /var/lib/postgresql/log -w -o "-p $1 \
-            -c listen_addresses=127.0.0.1 -c unix_socket_directories=/tmp -c max_connections=200 \
+            -c ssl=on -c listen_addresses=127.0.0.1 -c unix_socket_directories=/tmp \
+            -c max_connections=200 \
             -c shared_preload_libraries=timescaledb -c timescaledb.telemetry_level=off" start \
             >>"$place/run/postgres.log" 2>&1 && return
         sleep 0.2
     done
     say "PostgreSQL does not start; $place/run/postgres.log tells why"
     exit 1
+}
+
+# The server's key and certificate where it looks for them, and a role that needs both TLS and a
+# password.
+guard_postgres() {
+    local of
+    for of in server.key:key server.pem:crt; do
+        inside sh -c "umask 077; cat >/var/lib/postgresql/data/server.${of#*:}" \
+            <"$place/run/tls/${of%:*}"
+    done
+    inside sh -c 'cd /var/lib/postgresql/data
+        printf "%s\n" "hostssl all guarded all scram-sha-256" "host all guarded all reject" \
+            | cat - pg_hba.conf >pg_hba.new && mv pg_hba.new pg_hba.conf'
 }
 
 start_postgres() {
@@ -205,6 +272,8 @@ start_postgres() {
     rm -rf "$place/debian$data"
     inside initdb -D $data -U postgres -A trust -E UTF8 --locale=C.UTF-8 \
         >"$place/run/postgres.log" 2>&1
+    certificates
+    guard_postgres
     launch_postgres "$port"
     echo "host=127.0.0.1 port=$port user=postgres dbname=postgres" >"$place/run/postgres.address"
     say "PostgreSQL with TimescaleDB at 127.0.0.1:$port"
@@ -216,6 +285,14 @@ show() { # show VARIABLE NAME
     elif [ -e "$place/run/$2.address" ]; then
         printf 'export %s=%q\n' "$1" "$(cat "$place/run/$2.address")"
     fi
+}
+
+all() {
+    show WAYWARDEN_TEST_KAFKA kafka
+    show WAYWARDEN_TEST_KAFKA_SASL kafka-sasl
+    show WAYWARDEN_TEST_KAFKA_TLS kafka-tls
+    show WAYWARDEN_TEST_KAFKA_CLUSTER cluster
+    show WAYWARDEN_TEST_POSTGRES postgres
 }
 
 stop() {
@@ -246,9 +323,7 @@ start)
     done
     ;;
 env)
-    show WAYWARDEN_TEST_KAFKA kafka
-    show WAYWARDEN_TEST_KAFKA_CLUSTER cluster
-    show WAYWARDEN_TEST_POSTGRES postgres
+    all
     # For faults: where the nodes' process ids and properties are.
     printf 'export WAYWARDEN_TEST_SERVICES=%q\n' "$place"
     ;;
@@ -264,11 +339,7 @@ with)
         shift
     fi
     for service in "${wanted[@]}"; do "start_$service"; done
-    for variable in "$(show WAYWARDEN_TEST_KAFKA kafka)" \
-        "$(show WAYWARDEN_TEST_KAFKA_CLUSTER cluster)" \
-        "$(show WAYWARDEN_TEST_POSTGRES postgres)"; do
-        eval "$variable"
-    done
+    eval "$(all)"
     export WAYWARDEN_TEST_SERVICES="$place"
     "$@"
     ;;

@@ -6,7 +6,9 @@ pub mod message;
 mod share;
 
 pub use embedded::{EmbeddedLog, OpenError, Options};
-pub use kafka::{KafkaLog, KafkaOptions, MESSAGE_BYTES, TopicError};
+pub use kafka::{
+    ClientFileError, ClientSettings, KafkaLog, KafkaOptions, MESSAGE_BYTES, TopicError,
+};
 pub use message::{DecodeError, decode, encode};
 pub use share::{Held, Share};
 
@@ -34,6 +36,12 @@ pub enum BusError {
         begin: Offset,
         end: Offset,
     },
+    /// What was read last is not what stands there now: another log has this one's name.
+    #[error(
+        "message {offset} of partition {partition} is not the one that was read there: the log was \
+         made anew"
+    )]
+    MadeAnew { partition: u32, offset: Offset },
     /// The log is shutting down.
     #[error("the log is closed")]
     Closed,
@@ -53,6 +61,7 @@ impl BusError {
             Self::Write(_) => "write",
             Self::Read(_) => "read",
             Self::OutOfRange { .. } => "out_of_range",
+            Self::MadeAnew { .. } => "made_anew",
             Self::Closed => "closed",
             Self::Poison { .. } => "poison",
         }
@@ -103,7 +112,12 @@ pub trait Log: Append {
 
     /// Joins those who work this log: what falls to this process. Once per log and process.
     async fn join(&self) -> Result<Share, BusError>;
+
     /// Up to `max_messages` and about `max_bytes` from `from` on, in order; empty at the end.
+    ///
+    /// # Errors
+    /// [`BusError::OutOfRange`] where the partition does not hold the position;
+    /// [`BusError::MadeAnew`] where another log took this one's place between two reads.
     async fn read(
         &self,
         partition: u32,

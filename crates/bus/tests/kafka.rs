@@ -2,42 +2,20 @@
 
 #![allow(clippy::unwrap_used)] // in a test what fails to unwrap has failed
 
+mod broker;
 mod contract;
 
+use broker::{address, fresh};
 use bytes::Bytes;
 use contract::{Factory, PARTITIONS, append, read_all};
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use waywarden_bus::{Append, BusError, KafkaLog, KafkaOptions, Log, TopicError};
-
-/// An address that `deploy/services.sh env` gives.
-fn address(variable: &str) -> String {
-    std::env::var(variable).unwrap_or_else(|_| {
-        panic!(
-            "{variable} is not set: deploy/services.sh start && eval \"$(deploy/services.sh env)\""
-        )
-    })
-}
-
-/// A topic that no other test and no earlier run has.
-fn fresh(name: &str) -> KafkaOptions {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let (stamp, n) = (now.as_nanos(), COUNT.fetch_add(1, Ordering::Relaxed));
-    KafkaOptions {
-        brokers: address("WAYWARDEN_TEST_KAFKA"),
-        topic: format!("{name}-{stamp}-{n}"),
-        group: format!("{name}-{stamp}-{n}"),
-        partitions: PARTITIONS,
-        replication: 1,
-        min_in_sync: 1,
-        ..KafkaOptions::default()
-    }
-}
+use waywarden_model::Timestamp;
 
 struct Kafka;
 
@@ -141,6 +119,42 @@ async fn nobody_home_is_an_error_within_a_bound() {
     };
     let opened = tokio::time::timeout(Duration::from_secs(30), KafkaLog::open(options));
     assert!(opened.await.expect("within the bound").is_err());
+}
+
+/// What a group has committed for a topic outlives the topic: in one of the same name that is shorter
+/// it lies beyond the end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_trimmed_by_offsets_of_an_earlier_topic() {
+    let options = fresh("stale");
+    let log = KafkaLog::open(options.clone()).await.unwrap();
+    for n in 0..5 {
+        append(&log, 0, &format!("{n}")).await;
+    }
+    let commit = |offset: i64| {
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &options.brokers)
+            .set("group.id", &options.group)
+            .create()
+            .unwrap();
+        let mut list = TopicPartitionList::new();
+        for partition in 0..PARTITIONS.cast_signed() {
+            list.add_partition_offset(&options.topic, partition, Offset::Offset(offset))
+                .unwrap();
+        }
+        consumer.commit(&list, CommitMode::Sync).unwrap();
+    };
+    let begin = async || log.range(0).await.unwrap().0;
+    commit(100);
+    assert_eq!(log.trim(Timestamp::MAX).await.unwrap(), 0);
+    assert_eq!(begin().await, 0, "all of it is there");
+    // Nor do they keep what is really released from being remembered, and trimmed.
+    log.release(0, 3).await.unwrap();
+    assert_eq!(log.trim(Timestamp::MAX).await.unwrap(), 3);
+    assert_eq!(begin().await, 3);
+    // An offset at the end is one of this topic; the other partitions are empty, and it is none.
+    commit(5);
+    assert_eq!(log.trim(Timestamp::MAX).await.unwrap(), 2);
+    assert_eq!(log.range(0).await.unwrap(), (5, 5));
 }
 
 /// Two processes: what one appends the other follows; positions are its own.

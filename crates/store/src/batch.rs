@@ -36,6 +36,12 @@ pub enum StoreError {
     /// The disk is full, the file is damaged, the connection is gone.
     #[error("the store failed: {0}")]
     Failed(String),
+    /// The server cannot be connected to as configured.
+    #[error("the server's address {0}")]
+    Server(#[from] crate::timescale::ServerError),
+    /// The server's certificate is not taken, or it has none: nothing is told to it.
+    #[error("no safe connection to the database: {0}")]
+    Insecure(String),
     #[error("what is filed cannot be read: {0}")]
     Corrupt(String),
     /// Positions need it to be kept by chunks, unless the store is told to run without.
@@ -74,6 +80,8 @@ impl StoreError {
             Self::Conflict { .. } => "conflict",
             Self::StillOpen => "still_open",
             Self::Failed(_) => "failed",
+            Self::Server(_) => "server",
+            Self::Insecure(_) => "insecure",
             Self::Corrupt(_) => "corrupt",
             Self::NoExtension => "no_extension",
             Self::Unsupported { .. } => "unsupported",

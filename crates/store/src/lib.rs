@@ -33,7 +33,7 @@ pub use read::{ConsoleStore, ReadStore};
 pub use rebuild::{Due, Mark, RebuildStore, Rebuilt, Replaced, StoredRecord, Stretch};
 pub use sqlite::{Options, SqliteStore, schema_of};
 pub use summary::{Summary, SummaryFilter, SummaryOf, ViolationSum};
-pub use timescale::{TimescaleOptions, TimescaleStore, timescale_schema_of};
+pub use timescale::{TimescaleOptions, TimescaleStore, timescale_reach, timescale_schema_of};
 
 /// Everything that the program asks of a store, whichever it is.
 pub trait Store: WorkerStore + ConsoleStore + PreviewStore {}

@@ -79,7 +79,7 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// Opens the store, and waits for one that is away.
 ///
 /// # Errors
-/// A store that may not be used: of a newer program, without its extension.
+/// A store that may not be used: of a newer program, without its extension, not safely reached.
 pub async fn wait_for(config: &Config) -> Result<Arc<dyn Store>> {
     let mut told = false;
     loop {
@@ -170,6 +170,10 @@ async fn schema(config: &Config) -> Result<Option<u32>> {
             let file = config.data.join("store.db");
             schema_of(&file).with_context(|| file.display().to_string())
         }
-        StoreKind::Timescale => Ok(timescale_schema_of(&server(config)?).await?),
+        StoreKind::Timescale => {
+            let server = server(config)?;
+            let found = timescale_schema_of(&server, &config.timescale).await;
+            Ok(found.context("the server of the store")?)
+        }
     }
 }

@@ -68,6 +68,35 @@ fn a_configuration_is_checked_before_anything_starts() {
     );
 }
 
+/// The file with Kafka's password is read by the check, and told by nothing.
+#[test]
+fn a_file_of_client_settings_is_checked_and_its_secrets_are_not_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, settings) = (dir.path().join("way.toml"), dir.path().join("kafka"));
+    let of = format!(
+        "[log]\nkind = \"kafka\"\nmin_in_sync = 2\nclient_file = \"{}\"\n",
+        settings.display()
+    );
+    std::fs::write(&file, of).unwrap();
+    let check = |more: &str| {
+        let login = "security.protocol=sasl_plaintext\nsasl.mechanism=PLAIN\n\
+                     sasl.username=somebody\nsasl.password=open-sesame\n";
+        std::fs::write(&settings, format!("{login}{more}")).unwrap();
+        let done = waywarden(&["check-config", "--config", text(&file)]);
+        let told = format!("{}{}", String::from_utf8_lossy(&done.stdout), said(&done));
+        assert!(!told.contains("open-sesame"), "{told}");
+        (done.status.code(), told)
+    };
+    let (code, told) = check("");
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("log.client_file = "), "{told}");
+    let (code, told) = check("acks=0\n");
+    assert_eq!(code, Some(2), "{told}");
+    let place = format!("{}:4: `log.client_file` is `", file.display());
+    assert!(told.contains(&place), "{told}");
+    assert!(told.contains("line 5: `acks` is not set here"), "{told}");
+}
+
 #[test]
 fn a_store_of_an_older_program_is_migrated_and_a_newer_one_refused() {
     let dir = tempfile::tempdir().unwrap();

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 use support::installation::{Installation, Setup};
-use support::server::{on_kafka, on_timescale};
+use support::server::{address, on_kafka, on_timescale, variables};
 use support::{
     Running, acknowledged, addresses, days, settled, simulate_until, token_under, violations,
 };
@@ -35,6 +35,31 @@ fn to_the_end(
     );
     running.stop();
     found
+}
+
+/// Where servers ask who one is, and are asked.
+#[test]
+fn on_secured_servers_it_files_what_it_files_on_its_own_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let of = |name: &str| dir.path().join(name);
+    let (own, first, second) = (of("own"), of("first.jsonl"), of("second.jsonl"));
+    let expected = to_the_end(Running::start(&own), &own, &[], &first);
+    let settings = of("kafka.properties");
+    let login = "security.protocol=sasl_plaintext\nsasl.mechanism=PLAIN\n\
+                 sasl.username=waywarden\nsasl.password=only-for-tests\n";
+    std::fs::write(&settings, login).unwrap();
+    let authority = Path::new(&address("WAYWARDEN_TEST_SERVICES")).join("run/tls/ca.pem");
+    let told = |path: &Path| path.display().to_string();
+    let environment = [
+        on_kafka("WAYWARDEN_TEST_KAFKA_SASL", 1),
+        variables("LOG", &[("CLIENT_FILE", told(&settings))]),
+        on_timescale(None),
+        variables("STORE", &[("CA_FILE", told(&authority))]),
+    ]
+    .concat();
+    let data = of("secured");
+    let running = Running::start_under(&data, &environment);
+    assert_eq!(to_the_end(running, &data, &environment, &second), expected);
 }
 
 /// Kills the program again and again, and holds the end against a run on its own disk.

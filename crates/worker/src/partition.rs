@@ -67,19 +67,26 @@ pub enum WorkerError {
 }
 
 impl WorkerError {
-    /// Whether it may be over by itself: a full disk, a connection that is gone. Nothing is lost
-    /// by it: a new claim goes on at the position on file.
+    /// Whether a new claim may help: a full disk, a connection that is gone. Nothing is lost by it,
+    /// since the claim goes on at the position on file; and where the log does not hold what comes
+    /// next, the claim tells what that means.
     pub const fn may_pass(&self) -> bool {
         match self {
             // A position that went back is that of a server which took over without the last
             // commits.
-            Self::Store(error) => {
-                matches!(
-                    error,
-                    StoreError::Failed(_) | StoreError::PositionMoved { .. }
-                )
-            }
-            Self::Bus(error) => matches!(error, BusError::Write(_) | BusError::Read(_)),
+            Self::Store(error) => matches!(
+                error,
+                StoreError::Failed(_)
+                    | StoreError::Insecure(_)
+                    | StoreError::PositionMoved { .. }
+            ),
+            Self::Bus(error) => matches!(
+                error,
+                BusError::Write(_)
+                    | BusError::Read(_)
+                    | BusError::OutOfRange { .. }
+                    | BusError::MadeAnew { .. }
+            ),
             Self::State(_)
             | Self::OtherLog { .. }
             | Self::Gone { .. }

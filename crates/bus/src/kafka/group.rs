@@ -6,7 +6,7 @@
 //! been put down, or after [`KafkaOptions::hand_over`]; what is still written then fails at the
 //! epoch of its successor.
 
-use super::{KafkaOptions, number};
+use super::{KafkaOptions, number, said};
 use crate::share::Desk;
 use rdkafka::ClientContext;
 use rdkafka::config::ClientConfig;
@@ -29,7 +29,11 @@ pub(super) struct Rebalances {
     hand_over: Duration,
 }
 
-impl ClientContext for Rebalances {}
+impl ClientContext for Rebalances {
+    fn error(&self, error: KafkaError, reason: &str) {
+        said::tell(&error, reason);
+    }
+}
 
 fn numbers(list: &TopicPartitionList) -> Vec<u32> {
     let number = |e: rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {

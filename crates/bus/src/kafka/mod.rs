@@ -5,14 +5,17 @@
 //! what [`Log::release`] is told is committed there, so that lag is shown by every tool and
 //! trimming goes on where it was after a restart. Nothing is ever read from a committed offset.
 
+mod client_file;
 mod group;
 mod produce;
 mod read;
+mod said;
 mod topic;
 
 use crate::{Append, BusError, Entry, Log, LogIdentity, Offset, Receipt, Share};
 use async_trait::async_trait;
 use bytes::Bytes;
+pub use client_file::{ClientFileError, ClientSettings, TLS};
 use group::Group;
 use produce::Publisher;
 use rdkafka::admin::{AdminClient, AdminOptions};
@@ -59,8 +62,8 @@ pub struct KafkaOptions {
     pub session: Duration,
     /// How long a partition that is taken away may be worked on.
     pub hand_over: Duration,
-    /// Further settings of librdkafka: TLS, SASL.
-    pub more: Vec<(String, String)>,
+    /// How the brokers let this program in: TLS, SASL.
+    pub more: ClientSettings,
 }
 
 impl Default for KafkaOptions {
@@ -80,7 +83,7 @@ impl Default for KafkaOptions {
             patience: Duration::from_secs(10),
             session: Duration::from_secs(20),
             hand_over: Duration::from_secs(30),
-            more: Vec::new(),
+            more: ClientSettings::default(),
         }
     }
 }
@@ -96,9 +99,7 @@ impl KafkaOptions {
             .set("reconnect.backoff.max.ms", "2000")
             .set("topic.metadata.refresh.interval.ms", "30000")
             .set("log.connection.close", "false");
-        for (name, value) in &self.more {
-            config.set(name, value);
-        }
+        self.more.apply(&mut config);
         config
     }
 }
@@ -141,8 +142,21 @@ impl KafkaLog {
     ///
     /// # Errors
     /// Brokers that do not answer; a topic whose settings would lose data or forget it, with the
-    /// command that mends it.
+    /// command that mends it; brokers that do not take this program, with what they say.
     pub async fn open(options: KafkaOptions) -> Result<Self, TopicError> {
+        let error = match Self::connect(options.clone()).await {
+            Err(error) if error.may_pass() => error,
+            done => return done,
+        };
+        let heard = tokio::task::spawn_blocking(move || said::listen(&options)).await;
+        Err(match heard.ok().flatten() {
+            Some(said) if said.refused => TopicError::Refused(said.why),
+            Some(said) => TopicError::Unreached(said.why),
+            None => error,
+        })
+    }
+
+    async fn connect(options: KafkaOptions) -> Result<Self, TopicError> {
         let admin: AdminClient<_> = options.client().create()?;
         topic::ensure(&admin, &options).await?;
         let group = Group::new(&options)?;

@@ -1,6 +1,6 @@
 //! The one producer: idempotent, acknowledged by all replicas in sync, with a bounded queue.
 
-use super::{Ends, KafkaOptions, MESSAGE_BYTES, number, seen};
+use super::{Ends, KafkaOptions, MESSAGE_BYTES, number, said, seen};
 use crate::{BusError, Receipt};
 use bytes::Bytes;
 use rdkafka::ClientContext;
@@ -41,7 +41,11 @@ struct Pending {
 
 struct Deliveries(Ends);
 
-impl ClientContext for Deliveries {}
+impl ClientContext for Deliveries {
+    fn error(&self, error: KafkaError, reason: &str) {
+        said::tell(&error, reason);
+    }
+}
 
 impl ProducerContext<NoCustomPartitioner> for Deliveries {
     type DeliveryOpaque = Box<Pending>;

@@ -11,6 +11,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use waywarden_model::Timestamp;
+use waywarden_model::hash::bytes_hash;
+
+const NOT_TOLD: &str = "no broker told what the partition holds";
 
 /// How long one look for a message waits.
 const LOOK: Duration = Duration::from_millis(100);
@@ -18,6 +21,12 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How long a message waits for others of its batch. In steady traffic the end is never seen, so
 /// it is not waited for.
 const GATHER: Duration = Duration::from_millis(5);
+/// Behind a silence as long as this is looked whether the topic is still the one that was read.
+///
+/// The library goes on in a topic that was made anew at the offset where it stood in the former one.
+/// Where the new one is shorter it fails; a new one that has grown past the offset it would read as
+/// if nothing had happened. It cannot do so without a silence: the former topic gives nothing more.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// A broker that is away, or a partition that changes its leader.
 fn may_pass(error: &KafkaError) -> bool {
@@ -72,7 +81,6 @@ pub(super) struct Reader {
 }
 
 /// Where the consumer stands.
-#[derive(Default)]
 struct State {
     /// The next offset that it gives; None: nothing is assigned.
     next: Option<Offset>,
@@ -80,6 +88,22 @@ struct State {
     taken: VecDeque<Entry>,
     /// It said that nothing is behind `next`.
     at_end: bool,
+    /// The newest message that it gave, by its hash.
+    newest: Option<(Offset, u64)>,
+    /// When it was given, or assigned.
+    heard: Instant,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            next: None,
+            taken: VecDeque::new(),
+            at_end: false,
+            newest: None,
+            heard: Instant::now(),
+        }
+    }
 }
 
 impl Reader {
@@ -184,8 +208,7 @@ impl Reader {
             }
         }
         if found.is_empty() && !state.at_end {
-            let what = "no broker told what the partition holds";
-            return Err(BusError::Read(what.to_owned()));
+            return Err(BusError::Read(NOT_TOLD.to_owned()));
         }
         Ok(found)
     }
@@ -216,14 +239,49 @@ impl Reader {
                 end,
             });
         }
+        self.stand_at(from)?;
+        state.next = Some(from);
+        Ok(())
+    }
+
+    fn stand_at(&self, from: Offset) -> Result<(), BusError> {
         let consumer = self.consumer()?;
         let mut list = TopicPartitionList::new();
         let offset = At::Offset(i64::try_from(from).unwrap_or(i64::MAX));
         list.add_partition_offset(&self.topic, number(self.partition), offset)
             .and_then(|()| consumer.assign(&list))
-            .map_err(|e| read_error(&e))?;
-        state.next = Some(from);
-        Ok(())
+            .map_err(|e| read_error(&e))
+    }
+
+    /// Reads the newest message once more and goes on behind it, if it is the same.
+    fn confirm(&self, (offset, hash): (Offset, u64)) -> Result<(), BusError> {
+        let (partition, (begin, _)) = (self.partition, self.range()?);
+        if offset < begin {
+            // It has been trimmed, which a topic that was made anew would not be.
+            return self.stand_at(offset + 1);
+        }
+        self.stand_at(offset)?;
+        let until = Instant::now() + self.patience;
+        while Instant::now() < until {
+            match self.consumer()?.poll(LOOK) {
+                Some(Ok(there)) => {
+                    let payload = there.payload().unwrap_or_default();
+                    let same =
+                        there.offset() == offset.cast_signed() && bytes_hash(payload) == hash;
+                    return match same {
+                        true => Ok(()),
+                        false => Err(BusError::MadeAnew { partition, offset }),
+                    };
+                }
+                // The topic ends before it.
+                Some(Err(KafkaError::PartitionEOF(_))) => {
+                    return Err(BusError::MadeAnew { partition, offset });
+                }
+                Some(Err(error)) if !may_pass(&error) => return Err(read_error(&error)),
+                Some(Err(_)) | None => {}
+            }
+        }
+        Err(BusError::Read(NOT_TOLD.to_owned()))
     }
 
     /// Fetches nothing more until the next read.
@@ -251,6 +309,22 @@ impl Reader {
             Ok(None) => Ok(false),
             Ok(Some(entry)) => {
                 state.at_end = false;
+                let silent = state.heard.elapsed() >= SILENCE;
+                state.heard = Instant::now();
+                if let Some(newest) = state.newest.filter(|_| silent) {
+                    // This one comes again behind the one that is looked at.
+                    return match self.confirm(newest) {
+                        Ok(()) => {
+                            state.heard = Instant::now();
+                            Ok(false)
+                        }
+                        Err(error) => {
+                            *state = State::default();
+                            Err(error)
+                        }
+                    };
+                }
+                state.newest = Some((entry.offset, bytes_hash(&entry.payload)));
                 seen(&self.ends, self.partition, entry.offset + 1);
                 state.taken.push_back(entry);
                 Ok(true)
@@ -263,8 +337,7 @@ impl Reader {
             Err(error) if may_pass(&error) => Ok(false),
             Err(error) => {
                 // The position is gone, or the partition: the next call begins anew.
-                let wanted = state.next.take().unwrap_or_default();
-                state.taken.clear();
+                let wanted = std::mem::take(state).next.unwrap_or_default();
                 if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) {
                     let (begin, end) = self.range()?;
                     let partition = self.partition;

@@ -22,6 +22,11 @@ pub enum TopicError {
     },
     #[error("Kafka: there is no topic {0}, and it may not be made: make it, or allow it")]
     Missing(String),
+    /// A password that is not taken, a certificate that is not: on either side.
+    #[error("Kafka refuses this program, or is refused: {0}")]
+    Refused(String),
+    #[error("Kafka is not reached: {0}")]
+    Unreached(String),
     #[error("Kafka: no broker answers")]
     NoCluster,
     #[error("Kafka: no broker tells the settings of the topic {0}")]
@@ -65,10 +70,14 @@ impl TopicError {
             Self::Kafka(_)
             | Self::Topic { .. }
             | Self::Missing(_)
+            | Self::Unreached(_)
             | Self::NoCluster
             | Self::NotTold(_)
             | Self::Bus(_) => true,
-            Self::Partitions { .. } | Self::Replication { .. } | Self::Setting { .. } => false,
+            Self::Refused(_)
+            | Self::Partitions { .. }
+            | Self::Replication { .. }
+            | Self::Setting { .. } => false,
         }
     }
 }

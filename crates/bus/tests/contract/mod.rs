@@ -1,6 +1,6 @@
 //! What every backend of the log promises. A backend passes by giving a factory.
 
-#![allow(clippy::unwrap_used)] // in a test what fails to unwrap has failed
+#![allow(dead_code, clippy::unwrap_used)] // each test file uses a part of it
 
 use bytes::Bytes;
 use std::collections::HashMap;

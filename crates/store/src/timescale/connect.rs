@@ -1,20 +1,19 @@
 //! Connections: a pool, and what every session is told when it begins.
 
 use super::Options;
+use super::tls;
 use super::trouble::{Outcome, Trouble};
 use crate::batch::StoreError;
 use deadpool_postgres::{
     ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime,
 };
 use std::time::Duration;
-use tokio_postgres::{Config, NoTls};
 
 /// A connection that cannot be made within this time is not made.
 const CONNECT: Duration = Duration::from_secs(10);
 
 pub(super) fn pool(server: &str, options: &Options) -> Result<Pool, StoreError> {
-    let failed = |e: &dyn std::fmt::Display| StoreError::Failed(format!("PostgreSQL: {e}"));
-    let mut config: Config = server.parse().map_err(|e| failed(&e))?;
+    let (mut config, tls) = tls::read(server, options.ca_file.as_deref())?;
     config
         .application_name("waywarden")
         .connect_timeout(CONNECT)
@@ -24,7 +23,7 @@ pub(super) fn pool(server: &str, options: &Options) -> Result<Pool, StoreError> 
         .tcp_user_timeout(options.tcp_timeout);
     let manager = Manager::from_config(
         config,
-        NoTls,
+        tls,
         ManagerConfig {
             recycling_method: RecyclingMethod::Fast,
         },
@@ -43,7 +42,7 @@ pub(super) fn pool(server: &str, options: &Options) -> Result<Pool, StoreError> 
             })
         }))
         .build()
-        .map_err(|e| failed(&e))
+        .map_err(|e| StoreError::Failed(format!("PostgreSQL: {e}")))
 }
 
 /// No session waits without an end, and none acknowledges what a crash of the server would undo.

@@ -20,6 +20,7 @@ mod registry;
 mod session;
 mod subjects;
 mod tables;
+mod tls;
 mod trouble;
 mod violations;
 mod work;
@@ -34,8 +35,10 @@ use async_trait::async_trait;
 use connect::Patience;
 use deadpool_postgres::Pool;
 pub use migrate::{Licence, policies};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+pub use tls::{Reach, ServerError, timescale_reach};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{IsolationLevel, Row};
 use trouble::Outcome;
@@ -60,6 +63,10 @@ pub enum Extension {
 pub struct TimescaleOptions {
     /// Connections beside those of claimed partitions, at least 1.
     pub connections: usize,
+    /// Certificates in PEM of the authorities that may have signed the server's, which is then
+    /// checked whatever the connection string says. None: those of the system, where the string
+    /// says `sslmode=require`.
+    pub ca_file: Option<PathBuf>,
     /// Zone of the local days of drivers.
     pub zone: TimeZone,
     pub extension: Extension,
@@ -89,6 +96,7 @@ impl Default for TimescaleOptions {
     fn default() -> Self {
         Self {
             connections: 8,
+            ca_file: None,
             zone: TimeZone::vietnam(),
             extension: Extension::Made,
             chunk_ms: DAY_MS,
@@ -125,7 +133,8 @@ impl TimescaleStore {
     ///
     /// # Errors
     /// [`StoreError::NoExtension`] when TimescaleDB is missing and was not waived;
-    /// [`StoreError::Newer`] when a newer program made the tables.
+    /// [`StoreError::Newer`] when a newer program made the tables; [`StoreError::Server`] and
+    /// [`StoreError::Insecure`] when the connection cannot be made as it must be.
     pub async fn open(server: &str, options: TimescaleOptions) -> Result<Self> {
         let pool = connect::pool(server, &options)?;
         let mut client = connect::own(&pool).await?;
@@ -265,8 +274,8 @@ trait Writing: Sync {
 ///
 /// # Errors
 /// The server is not there, or does not let us in.
-pub async fn timescale_schema_of(server: &str) -> Result<Option<u32>> {
-    let pool = connect::pool(server, &Options::default())?;
+pub async fn timescale_schema_of(server: &str, options: &TimescaleOptions) -> Result<Option<u32>> {
+    let pool = connect::pool(server, options)?;
     let client = connect::own(&pool).await?;
     Ok(migrate::schema_of(&client).await?)
 }

@@ -45,6 +45,9 @@ fn may_succeed_later(code: &SqlState) -> bool {
 
 impl From<Error> for Trouble {
     fn from(e: Error) -> Self {
+        if let Some(refusal) = super::tls::refusal(&e) {
+            return Self::Store(refusal);
+        }
         let Some(db) = e.as_db_error() else {
             let text = describe(&e);
             return match is_lost(&e) {

@@ -90,10 +90,15 @@ pub struct Database {
 static TURNS: Semaphore = Semaphore::const_new(6);
 
 fn server() -> String {
-    std::env::var("WAYWARDEN_TEST_POSTGRES").unwrap_or_else(|_| {
+    address("WAYWARDEN_TEST_POSTGRES")
+}
+
+/// What `deploy/services.sh env` gives.
+pub fn address(variable: &str) -> String {
+    std::env::var(variable).unwrap_or_else(|_| {
         panic!(
-            "WAYWARDEN_TEST_POSTGRES is not set: `make services` starts a PostgreSQL with \
-             TimescaleDB and says what to set"
+            "{variable} is not set: `make services` starts a PostgreSQL with TimescaleDB and says \
+             what to set"
         )
     })
 }

@@ -34,7 +34,11 @@ impl Rig {
         let proxy = Proxy::new(format!("{host}:{port}"), refuse_then).await;
         let there = database.server.replace(
             &format!("host={host} port={port}"),
-            &format!("host=127.0.0.1 port={}", proxy.address.port()),
+            // Readable on its way: the proxy waits for a COMMIT.
+            &format!(
+                "host=127.0.0.1 port={} sslmode=disable",
+                proxy.address.port()
+            ),
         );
         Self {
             worker: TimescaleStore::open(&there, options()).await.unwrap(),

@@ -12,14 +12,21 @@ use waywarden_store::{
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_may_make_a_database_ready_at_once() {
     let database = Database::new().await;
-    assert_eq!(timescale_schema_of(&database.server).await.unwrap(), None);
+    assert_eq!(
+        timescale_schema_of(&database.server, &options())
+            .await
+            .unwrap(),
+        None
+    );
     let open = || TimescaleStore::open(&database.server, options());
     let (a, b, c) = tokio::join!(open(), open(), open());
     for store in [a, b, c] {
         assert_ne!(store.unwrap().licence(), Licence::None);
     }
     assert_eq!(
-        timescale_schema_of(&database.server).await.unwrap(),
+        timescale_schema_of(&database.server, &options())
+            .await
+            .unwrap(),
         Some(2)
     );
 }

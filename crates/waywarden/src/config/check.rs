@@ -1,12 +1,14 @@
 //! What no single key shows: keys that do not fit together, files that are not there, doubts.
 
-use super::{Config, LogKind};
+use super::{Config, LogKind, StoreKind};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
+use waywarden_bus::ClientSettings;
 use waywarden_console::ConfigError;
 use waywarden_gateway::Listener;
 use waywarden_model::registry::UnknownPolicy;
+use waywarden_store::timescale::{Reach, ServerError, timescale_reach};
 use waywarden_wire::Transport;
 
 /// Something wrong or doubtful with a key whose value can be read.
@@ -50,6 +52,7 @@ pub fn problems_of(config: &Config) -> Vec<Problem> {
     listeners(config, &mut found);
     gateway(config, &mut found);
     storage(config, &mut found);
+    server(config, &mut found);
     console(config, &mut found);
     rules(config, &mut found);
     found
@@ -159,6 +162,18 @@ fn storage(config: &Config, found: &mut Vec<Problem>) {
         let what = "is below 2: a device is told 'received' when one broker alone has its data";
         found.push(Problem::doubt("log.min_in_sync", what));
     }
+    if let (true, Some(path)) = (on_kafka, &config.kafka_client_file) {
+        let key = "log.client_file";
+        match std::fs::read_to_string(path) {
+            Ok(text) => {
+                if let Err(error) = ClientSettings::read(&text) {
+                    let what = format!("is `{}`: {error}", path.display());
+                    found.push(Problem::refuse(key, what));
+                }
+            }
+            Err(e) => found.push(not_readable(key, path, &e)),
+        }
+    }
     for (key, bytes) in [
         ("log.segment_size", config.log.segment_bytes),
         ("log.max_size", config.log.max_bytes),
@@ -177,6 +192,30 @@ fn storage(config: &Config, found: &mut Vec<Problem>) {
     if config.retention.positions < Duration::from_secs(366 * 86_400) {
         let what = "is below a year (366d), which TT 71/2024 asks for";
         found.push(Problem::doubt("store.positions_kept", what));
+    }
+}
+
+/// The way to the server of the store.
+fn server(config: &Config, found: &mut Vec<Problem>) {
+    if config.store_kind != StoreKind::Timescale {
+        return;
+    }
+    let key = "store.server";
+    match timescale_reach(&config.store_server, config.timescale.ca_file.as_deref()) {
+        Ok(Reach {
+            verified: false,
+            leaves: true,
+        }) => {
+            let what = "leaves this machine, and whoever answers is taken for the server: name the \
+                        authority of its certificate in `store.ca_file`, or say sslmode=require \
+                        where the system trusts that authority";
+            found.push(Problem::doubt(key, what));
+        }
+        Ok(_) => {}
+        Err(ServerError::Authority { path, why }) => {
+            found.push(not_readable("store.ca_file", &path, &why));
+        }
+        Err(error) => found.push(Problem::refuse(key, error.to_string())),
     }
 }
 

@@ -323,6 +323,13 @@ pub const KEYS: &[Key] = &[
         kafka.brokers,
         "Kafka: addresses of some brokers, with commas between them."
     ),
+    optional_path!(
+        "log.client_file",
+        kafka_client_file,
+        "Kafka: file of lines NAME=VALUE, named as librdkafka names them, with which the brokers let \
+         this program in: security.protocol, sasl.username, ssl.ca.location and others \
+         (docs/operations.md, 'Secured servers'). Empty: plain text, and nobody asks who it is."
+    ),
     text!(
         "log.topic",
         kafka.topic,
@@ -429,6 +436,15 @@ pub const KEYS: &[Key] = &[
         "store.password_file",
         store_password_file,
         "TimescaleDB: file that holds the password."
+    ),
+    optional_path!(
+        "store.ca_file",
+        timescale.ca_file,
+        "TimescaleDB: certificates (PEM) of the authorities that may have signed the server's. Where \
+         it is named, TLS is required and the server's certificate and name are checked. Empty: \
+         `sslmode` of `store.server` says what is done; require checks against the authorities that \
+         the system trusts, prefer (its default) encrypts where the server offers it and checks \
+         nothing."
     ),
     number!(
         "store.connections",

@@ -36,6 +36,8 @@ pub struct Config {
     /// Where the log is: in the data folder, or on Kafka.
     pub log_kind: LogKind,
     pub kafka: waywarden_bus::KafkaOptions,
+    /// Settings with which the brokers let this program in; some are secret.
+    pub kafka_client_file: Option<PathBuf>,
     /// Whether a gateway keeps on its disk what Kafka does not take.
     pub use_spool: bool,
     pub spool: waywarden_gateway::SpoolOptions,
@@ -114,6 +116,7 @@ impl Default for Config {
                 partitions: PARTITIONS,
                 ..waywarden_bus::KafkaOptions::default()
             },
+            kafka_client_file: None,
             use_spool: true,
             spool: waywarden_gateway::SpoolOptions {
                 folder: PathBuf::from("data/spool"),

@@ -146,7 +146,7 @@ impl StatusSource for Heads {
 
 /// Looks at the ends of the log, for the backlog that the page shows.
 async fn look_at_log(config: Config, heads: Arc<Heads>, stop: CancellationToken) {
-    let log = match far_log::wait_for(&config.kafka, &stop).await {
+    let log = match far_log::wait_for(&config, &stop).await {
         Ok(Some(log)) => log,
         Ok(None) => return,
         Err(error) => {

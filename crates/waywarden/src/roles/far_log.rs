@@ -1,12 +1,12 @@
 //! The log that the configuration names, as each role needs it.
 
 use crate::config::{Config, LogKind};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use waywarden_bus::{Append, EmbeddedLog, KafkaLog, KafkaOptions, Log, TopicError};
+use waywarden_bus::{Append, ClientSettings, EmbeddedLog, KafkaLog, KafkaOptions, Log, TopicError};
 use waywarden_gateway::{Connect, Spool, Unreachable};
 
 /// Between two attempts to reach brokers that are away.
@@ -19,18 +19,27 @@ pub async fn open(config: &Config, folder: &Path) -> Result<Arc<dyn Log>> {
             let path = folder.join("log");
             Arc::new(EmbeddedLog::open(&path, config.log.clone())?)
         }
-        LogKind::Kafka => Arc::new(KafkaLog::open(config.kafka.clone()).await?),
+        LogKind::Kafka => Arc::new(KafkaLog::open(kafka(config)?).await?),
     })
+}
+
+/// How Kafka is reached, with the settings from their file.
+fn kafka(config: &Config) -> Result<KafkaOptions> {
+    let mut options = config.kafka.clone();
+    if let Some(path) = &config.kafka_client_file {
+        let place = || path.display().to_string();
+        let text = std::fs::read_to_string(path).with_context(place)?;
+        options.more = ClientSettings::read(&text).with_context(place)?;
+    }
+    Ok(options)
 }
 
 /// Opens the log on Kafka, and waits for brokers that are away; None when told to stop before.
 ///
 /// # Errors
-/// A topic that may not be used.
-pub async fn wait_for(
-    options: &KafkaOptions,
-    stop: &CancellationToken,
-) -> Result<Option<Arc<dyn Log>>> {
+/// A topic that may not be used, brokers that refuse this program.
+pub async fn wait_for(config: &Config, stop: &CancellationToken) -> Result<Option<Arc<dyn Log>>> {
+    let options = kafka(config)?;
     let mut told = false;
     loop {
         let opened = tokio::select! {
@@ -55,7 +64,7 @@ pub async fn wait_for(
 /// A spool in the data folder before the log on Kafka; `log` where it is open already.
 ///
 /// # Errors
-/// A spool that cannot be opened, a topic that may not be used.
+/// A spool that cannot be opened, a topic that may not be used, brokers that refuse this program.
 pub async fn spooled(
     config: &Config,
     folder: &Path,
@@ -69,7 +78,7 @@ pub async fn spooled(
         ..config.log.clone()
     };
     let local = EmbeddedLog::open(&options.folder, local)?;
-    Ok(Spool::open(local, connect(config.kafka.clone(), log), options).await?)
+    Ok(Spool::open(local, connect(kafka(config)?, log), options).await?)
 }
 
 fn connect(options: KafkaOptions, log: Option<Arc<dyn Append>>) -> Connect {

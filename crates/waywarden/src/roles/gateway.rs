@@ -108,7 +108,7 @@ async fn way_to_log(
         let spool = far_log::spooled(config, folder.path(), None).await?;
         return Ok((Arc::new(spool.clone()), Some(spool)));
     }
-    let log = far_log::wait_for(&config.kafka, stop).await?;
+    let log = far_log::wait_for(config, stop).await?;
     let log = log.context("told to stop before Kafka was reached")?;
     Ok((log, None))
 }

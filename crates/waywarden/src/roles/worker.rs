@@ -59,7 +59,7 @@ async fn serve(config: Config, mut signals: Signals, drain: bool) -> Result<()> 
     let (stop, rest) = (CancellationToken::new(), CancellationToken::new());
     let opening = async {
         let store = crate::store::wait_for(&config).await?;
-        let log = far_log::wait_for(&config.kafka, &stop).await?;
+        let log = far_log::wait_for(&config, &stop).await?;
         anyhow::Ok((store, log))
     };
     let (store, log) = tokio::select! {

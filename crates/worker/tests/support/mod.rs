@@ -16,7 +16,7 @@ use waywarden_rules::evaluate::{Evaluation, evaluate};
 use waywarden_rules::{Context, Profiles};
 use waywarden_simulator::{Habit, Road, Span, Vehicle, imei};
 use waywarden_store::{FactStore, SqliteStore, WorkerStore};
-use waywarden_worker::{AcceptGap, Late, Options, Partition, WorkerError};
+use waywarden_worker::{AcceptGap, Clock, Late, Options, Partition, WorkerError};
 
 pub const PARTITIONS: u32 = 2;
 
@@ -56,8 +56,8 @@ pub fn judged_by(fleet: &BTreeMap<SourceId, Vec<Record>>, registry: &Registry) -
     evaluate(fleet.iter().flat_map(each), &ctx, Timestamp::MAX)
 }
 
-pub async fn append(
-    log: &EmbeddedLog,
+pub async fn append<L: Append>(
+    log: &L,
     fleet: &BTreeMap<SourceId, Vec<Record>>,
     part: std::ops::Range<usize>,
 ) {
@@ -91,14 +91,9 @@ pub async fn worker(partition: u32, log: &Arc<EmbeddedLog>, store: &Arc<SqliteSt
     claim(partition, log, store, false).await.unwrap()
 }
 
-/// Claims a partition; going on without what the log lacks only where told.
-pub async fn claim(
-    partition: u32,
-    log: &Arc<EmbeddedLog>,
-    store: &Arc<SqliteStore>,
-    accept_gap: bool,
-) -> Result<Partition, WorkerError> {
-    let options = Options {
+/// Small batches, and late data judged at once.
+pub fn options(accept_gap: bool) -> Options {
+    Options {
         batch_messages: 97,
         checkpoint_records: 9_000,
         accept_gap: match accept_gap {
@@ -110,16 +105,29 @@ pub async fn claim(
             ..Late::default()
         },
         ..Options::default()
-    };
-    // It moves on at every look: what is due a moment later becomes due.
+    }
+}
+
+/// It moves on at every look: what is due a moment later becomes due.
+pub fn clock() -> Clock {
     static NOW: AtomicI64 = AtomicI64::new(1_773_300_000_000);
-    let clock = Arc::new(|| Timestamp::from_millis(NOW.fetch_add(1, Ordering::Relaxed)));
+    Arc::new(|| Timestamp::from_millis(NOW.fetch_add(1, Ordering::Relaxed)))
+}
+
+/// Claims a partition; going on without what the log lacks only where told.
+pub async fn claim(
+    partition: u32,
+    log: &Arc<EmbeddedLog>,
+    store: &Arc<SqliteStore>,
+    accept_gap: bool,
+) -> Result<Partition, WorkerError> {
     let profiles = Arc::new(Profiles::vietnam());
     let (log, store) = (
         Arc::clone(log) as Arc<dyn Log>,
         Arc::clone(store) as Arc<dyn WorkerStore>,
     );
-    Partition::claim(partition, log, store, profiles, options, clock).await
+    let options = options(accept_gap);
+    Partition::claim(partition, log, store, profiles, options, clock()).await
 }
 
 /// Waits until the partition's position has reached the end of the log.

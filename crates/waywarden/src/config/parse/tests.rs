@@ -131,6 +131,22 @@ fn what_cannot_work_together_is_found() {
             "true way.toml:1: `log.segment_size` must be above 0B",
         ),
         (
+            "log.kind = \"kafka\"\nlog.client_file = \"no.properties\"",
+            "true way.toml:2: `log.client_file` is `no.properties`, which cannot be read: No such",
+        ),
+        (
+            "store.kind = \"timescale\"\nstore.server = \"host=db.example\"",
+            "false way.toml:2: `store.server` leaves this machine, and whoever answers is taken",
+        ),
+        (
+            "store.kind = \"timescale\"\nstore.server = \"host=db sslmode=verify-full\"",
+            "true way.toml:2: `store.server` is no connection string of PostgreSQL",
+        ),
+        (
+            "store.kind = \"timescale\"\nstore.ca_file = \"no.pem\"",
+            "true way.toml:2: `store.ca_file` is `no.pem`, which cannot be read",
+        ),
+        (
             "store.positions_kept = \"30d\"",
             "false way.toml:1: `store.positions_kept` is below a year",
         ),
