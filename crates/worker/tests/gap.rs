@@ -58,7 +58,7 @@ async fn with_another_log_the_facts_go_on_from_what_is_on_file() {
     let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (log, store) = open(first.path());
     let fleet = fleet();
-    append(&log, &fleet, 0..4500).await;
+    append(log.as_ref(), &fleet, 0..4500).await;
     work_and_be_lost(&log, &store, false).await;
 
     let (other, _) = open(second.path());
@@ -70,7 +70,7 @@ async fn with_another_log_the_facts_go_on_from_what_is_on_file() {
         refused => panic!("{refused:?}"),
     }
     // What the devices send again overlaps with what is on file.
-    append(&other, &fleet, 4400..8640).await;
+    append(other.as_ref(), &fleet, 4400..8640).await;
     work_and_be_lost(&other, &store, true).await;
     // From here on it is the log of the partition like any other.
     let stop = CancellationToken::new();
@@ -174,12 +174,12 @@ async fn a_log_made_anew_under_the_same_name_is_found_out() {
     let (dir, older) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let fleet = fleet();
     let (log, store) = open(dir.path());
-    append(&log, &fleet, 0..400).await;
+    append(log.as_ref(), &fleet, 0..400).await;
     log.close().await;
     copy(&dir.path().join("log"), &older.path().join("log"));
     drop((log, store));
     let (log, store) = open(dir.path());
-    append(&log, &fleet, 400..800).await;
+    append(log.as_ref(), &fleet, 400..800).await;
     work_and_be_lost(&log, &store, false).await;
 
     // The same log as it was, so that what comes next is not there.

@@ -20,7 +20,7 @@ async fn the_facts_on_file_are_those_of_judging_in_one_go() {
     let mut appended = 0;
     let parts = [0..2000, 2000..4500, 4500..4520, 4520..7000, 7000..8640];
     for (n, part) in parts.into_iter().enumerate() {
-        append(&log, &fleet, part.clone()).await;
+        append(log.as_ref(), &fleet, part.clone()).await;
         let chunks = part.len().div_ceil(20) as u64;
         // Every seventh frame is sent twice; the last one of a part may be short.
         let again = chunks.div_ceil(7) * 20;
