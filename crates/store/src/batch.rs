@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use std::fmt;
 use waywarden_model::registry::Registers;
 use waywarden_model::{
-    DayRow, DriverDay, LocalDay, Period, Position as Place, Protocol, Record, SourceId, Subject,
-    Timestamp, Verdict, Violation, ViolationId,
+    Alert, DayRow, DriverDay, LocalDay, Period, Position as Place, Protocol, Record, SourceId,
+    Subject, Timestamp, Verdict, Violation, ViolationId,
 };
 
 /// Place in a partition of the log: the next offset to read.
@@ -97,6 +97,8 @@ pub struct Claim {
     pub registry: u32,
     /// Hash of the message below `position`, where one is known.
     pub tail: Option<u64>,
+    /// Of the newest checkpoint: what was heard of the gateways, in the worker's own form.
+    pub listening: Option<Vec<u8>>,
 }
 
 /// One source's state as saved, with the log position up to which it counts.
@@ -237,6 +239,10 @@ pub struct Batch {
     pub states: Vec<SavedState>,
     /// Position below which every saved state counts; set when `states` holds all that changed.
     pub checkpoint: Option<Position>,
+    /// What was heard of the gateways, kept with the checkpoint.
+    pub listening: Option<Vec<u8>>,
+    /// Alerts of sources that began or ended.
+    pub alerts: Vec<Alert>,
     /// The newest ticks by gateway: (gateway, listening since, now).
     pub ticks: Vec<(String, Timestamp, Timestamp)>,
     /// Records read from the log in this batch (filed + repeated + aside + refused add up to it).

@@ -1,5 +1,6 @@
 //! The loop of one partition: claim, replay, then read, step and commit until told to stop.
 
+use crate::alerts::Telling;
 use crate::law::Law;
 use crate::rebuild::{RebuildError, judge_again};
 use crate::stage::{Bounds, Stage};
@@ -142,6 +143,7 @@ pub struct Options {
     /// milliseconds; None: all are judged, however late.
     pub judged_within_ms: Option<i64>,
     pub late: Late,
+    pub telling: Telling,
     /// Goes on where the log does not hold what comes next: what is missing there is given up.
     pub accept_gap: bool,
     /// Who is told what was filed: the live view.
@@ -168,6 +170,7 @@ impl Default for Options {
             retention_ms: None,
             judged_within_ms: None,
             late: Late::default(),
+            telling: Telling::default(),
             accept_gap: false,
             filed: None,
         }
@@ -395,6 +398,7 @@ impl Partition {
         let judge = Arc::new(Subjects::new(Arc::clone(&profiles)));
         let law = Law::new(claim.registry, registers, profiles);
         let mut stage = Stage::new(law, options.bounds());
+        stage.tell(options.telling, claim.listening.as_deref());
         let outdated = if gap {
             Vec::new()
         } else {

@@ -1,5 +1,6 @@
 //! All addresses, each in a file by its area, and the document that describes them.
 
+mod alerts;
 mod changes;
 mod days;
 mod live;
@@ -59,6 +60,7 @@ pub(crate) fn all() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(session::end))
         .routes(routes!(vehicles::list))
         .routes(routes!(vehicles::track))
+        .routes(routes!(alerts::list))
         .routes(routes!(violations::list))
         .routes(routes!(violations::one))
         .routes(routes!(reviews::decide))

@@ -1,5 +1,6 @@
 //! How rows are shown: one serializer for the API, the exports and the command line.
 
+pub mod alert;
 pub mod day;
 pub mod summary;
 pub mod vehicle;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod access;
+mod alerts;
 mod fixture;
 mod lists;
 mod live;

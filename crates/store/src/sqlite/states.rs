@@ -15,7 +15,7 @@ pub(super) fn claim(conn: &Connection, partition: u32, worker: &str) -> Result<C
             "INSERT INTO partitions (\"partition\", epoch, position, worker, registry, checkpoint)
              VALUES (?1, 1, 0, ?2, 0, 0)
              ON CONFLICT (\"partition\") DO UPDATE SET epoch = epoch + 1, worker = excluded.worker
-             RETURNING epoch, position, log, registry, tail",
+             RETURNING epoch, position, log, registry, tail, listening",
         )?
         .query_row((partition, worker), |r| {
             Ok(Claim {
@@ -25,6 +25,7 @@ pub(super) fn claim(conn: &Connection, partition: u32, worker: &str) -> Result<C
                 log: r.get(2)?,
                 registry: r.get(3)?,
                 tail: r.get::<_, Option<i64>>(4)?.map(i64::cast_unsigned),
+                listening: r.get(5)?,
             })
         })?;
     Ok(claim)
@@ -125,6 +126,12 @@ pub(super) fn save(
             .prepare_cached("UPDATE partitions SET checkpoint = ?2 WHERE \"partition\" = ?1")?
             .execute((partition, checkpoint))?;
     }
+    Ok(())
+}
+
+pub(super) fn save_listening(conn: &Connection, partition: u32, bytes: &[u8]) -> Result<()> {
+    conn.prepare_cached("UPDATE partitions SET listening = ?2 WHERE \"partition\" = ?1")?
+        .execute((partition, bytes))?;
     Ok(())
 }
 

@@ -111,6 +111,9 @@ fn meet(a: SocketAddr, b: SocketAddr) -> bool {
     a.port() != 0 && a.port() == b.port() && (a.ip() == b.ip() || anywhere)
 }
 
+/// Between ticks that show an unbroken time of listening.
+const LONGEST_TICK: Duration = Duration::from_secs(30);
+
 fn gateway(config: &Config, found: &mut Vec<Problem>) {
     let limits = &config.gateway.limits;
     for (key, bytes) in [
@@ -123,6 +126,11 @@ fn gateway(config: &Config, found: &mut Vec<Problem>) {
     if limits.total_bytes < 128 << 10 {
         let what = "is below 128KiB, which one read may need; the default is 64MiB";
         found.push(Problem::refuse("gateway.max_total_bytes", what));
+    }
+    if config.gateway.times.tick > LONGEST_TICK {
+        let what = "is more than 30s: a worker takes a minute without ticks for an outage, and \
+                    calls nobody silent";
+        found.push(Problem::doubt("gateway.tick_every", what));
     }
     if config.gateway.wire.lenient_checksums {
         let what = "takes damaged frames as good ones; false is right for real devices";
