@@ -68,6 +68,15 @@ pub(crate) fn alert(c: &mut impl Columns) -> Result<Alert> {
     })
 }
 
+/// The subject is its one parameter, which both databases call `$1`.
+pub(crate) const OPEN_AHEAD: &str =
+    "SELECT id FROM alerts WHERE subject = $1 AND ended IS NULL AND kind = 'limit_ahead'";
+
+pub(crate) fn alert_id(c: &mut impl Columns) -> Result<AlertId> {
+    let id = c.blob()?.try_into().map_err(|_| corrupt("alert id"))?;
+    Ok(AlertId::from_bytes(id))
+}
+
 /// Open alerts of each kind, in the order of [`AlertKind::ALL`].
 pub(crate) fn by_kind(found: &[(AlertKind, u64)]) -> Vec<(AlertKind, u64)> {
     let of = |kind| {

@@ -289,6 +289,18 @@ pub trait SubjectJudge: Send + Sync {
     /// All violations and driver days of the periods given, which begin at `window` or later (the
     /// first of them may continue one before it; then `need_from` asks to be called again).
     fn judge(&self, subject: &Subject, window: Timestamp, periods: &[Period]) -> Judged;
+
+    /// Limits that come near in what is driven now, given what [`judge`](Self::judge) found in the
+    /// same periods. By default nobody is told.
+    fn ahead(
+        &self,
+        _subject: &Subject,
+        _window: Timestamp,
+        _periods: &[Period],
+        _judged: &Judged,
+    ) -> Vec<Alert> {
+        Vec::new()
+    }
 }
 
 /// What the periods of a subject show.

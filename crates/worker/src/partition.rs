@@ -395,7 +395,8 @@ impl Partition {
             0 => waywarden_model::registry::Registers::default(),
             version => store.registers(version).await?,
         };
-        let judge = Arc::new(Subjects::new(Arc::clone(&profiles)));
+        let judge = Subjects::new(Arc::clone(&profiles)).telling(options.telling.ahead_ms);
+        let judge = Arc::new(judge);
         let law = Law::new(claim.registry, registers, profiles);
         let mut stage = Stage::new(law, options.bounds());
         stage.tell(options.telling, claim.listening.as_deref());

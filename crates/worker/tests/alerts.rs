@@ -4,12 +4,15 @@
 
 use std::sync::Arc;
 use waywarden_model::{
-    Alert, AlertKind, Frame, Message, Position, Protocol, Record, SourceId, Speed, Subject, Tick,
-    Timestamp,
+    Alert, AlertKind, Distance, Frame, Kind, Message, Period, Plate, Position, Protocol, Record,
+    SourceId, Speed, Subject, Tick, Timestamp,
 };
 use waywarden_rules::Profiles;
 use waywarden_rules::evaluate::input;
-use waywarden_worker::{Bounds, Law, Stage, Telling};
+use waywarden_store::{
+    AlertFilter, Batch, FactStore, Options as StoreOptions, ReadStore, SqliteStore, WorkerStore,
+};
+use waywarden_worker::{Bounds, Law, Stage, Subjects, Telling};
 
 const START_S: i64 = 1_773_100_800; // 2026-03-10T00:00:00Z
 const MINUTE: i64 = 60;
@@ -276,6 +279,66 @@ fn what_a_device_kept_in_its_memory_is_no_other_clock() {
         })
         .collect();
     assert_eq!(told(&[driving(0..600), kept].concat()), []);
+}
+
+/// What the worker's judge says to a store about four hours that come near.
+#[tokio::test]
+async fn a_driver_is_told_before_the_fifth_hour_in_the_one_vehicle_or_the_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&dir.path().join("store.db"), StoreOptions::default()).unwrap();
+    let claim = store.claim(0, "w").await.unwrap();
+    let driven = |vehicle: &str, from: i64, to: i64, open| Period {
+        source: vehicle.into(),
+        start: at(60 * from),
+        end: at(60 * to),
+        open,
+        vehicle: Some(vehicle.into()),
+        plate: Some(Plate::new(vehicle)),
+        driver: Some("D1".into()),
+        operator: None,
+        break_ms: 900_000,
+        distance: Distance::ZERO,
+        registry: 1,
+    };
+    let judge = || Subjects::new(Arc::new(Profiles::vietnam()));
+    let told = async |expected: u64, periods: Vec<Period>, judge: Subjects, now: i64| {
+        let batch = Batch {
+            periods,
+            log: "log".into(),
+            ..Batch::default()
+        };
+        let next = expected + 1;
+        store.commit(&claim, expected, next, batch).await.unwrap();
+        let judge = Arc::new(judge);
+        store
+            .judge_subjects(&claim, 1, 9, at(60 * now), judge)
+            .await
+            .unwrap();
+        let all = AlertFilter::default();
+        store.alerts(&all, None, 9).await.unwrap()
+    };
+    let first = driven("14C1", 0, 180, false);
+    let second = |to, open| driven("14C2", 190, to, open);
+    let telling = || judge().telling(Some(900_000));
+    let early = told(0, vec![first, second(230, true)], telling(), 231).await;
+    assert_eq!(early, []);
+    // 3 h 51 min in two vehicles with ten minutes between them. Who tells nobody, tells nobody.
+    assert_eq!(told(1, vec![second(241, true)], judge(), 242).await, []);
+    let near = told(2, vec![second(242, true)], telling(), 243).await;
+    let [alert] = near.as_slice() else {
+        panic!("one alert: {near:?}");
+    };
+    let of = alert.ahead.unwrap();
+    assert_eq!((of.kind, of.rule), (Kind::ContinuousDriving, None));
+    assert_eq!((alert.start, alert.raised), (at(0), at(60 * 242)));
+    assert_eq!(alert.vehicle.as_ref().unwrap().as_str(), "14C2");
+    assert_eq!(alert.amount_ms, Some(60_000 * 232));
+    // Passed: now it is a violation with the same beginning.
+    let passed = told(3, vec![second(252, true)], telling(), 253).await;
+    assert_eq!((passed.len(), passed[0].ended), (1, Some(at(60 * 253))));
+    let facts = store.violations_after(None, 9).await.unwrap();
+    let facts: Vec<_> = facts.iter().map(|v| (v.kind, v.start)).collect();
+    assert_eq!(facts, [(Kind::ContinuousDriving, at(0))]);
 }
 
 #[test]

@@ -2,13 +2,14 @@
 
 use super::rows::{Binder, all};
 use crate::alerts::{
-    ALERT, AlertFilter, AlertKey, OPEN_BY_KIND, alert, by_kind, counted, put_alert,
+    ALERT, AlertFilter, AlertKey, OPEN_AHEAD, OPEN_BY_KIND, alert, alert_id, by_kind, counted,
+    put_alert,
 };
 use crate::batch::Result;
 use crate::filed::limit as rows;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
-use waywarden_model::{Alert, AlertKind, Plate, Timestamp};
+use waywarden_model::{Alert, AlertId, AlertKind, Plate, Subject, Timestamp};
 
 /// Files alerts as they are now; `partition` is that of whoever found them.
 pub(super) fn file(conn: &Connection, partition: Option<u32>, alerts: &[Alert]) -> Result<()> {
@@ -33,6 +34,20 @@ pub(super) fn end_all(conn: &Connection, partition: u32, at: Timestamp) -> Resul
         "UPDATE alerts SET ended = max(raised, ?2) WHERE \"partition\" = ?1 AND ended IS NULL",
     )?
     .execute((partition, at.millis()))?;
+    Ok(())
+}
+
+/// The subject's limits that came near and go on.
+pub(super) fn open_ahead(conn: &Connection, subject: &Subject) -> Result<Vec<AlertId>> {
+    all(conn, OPEN_AHEAD, [subject.key()], |r| alert_id(r))
+}
+
+pub(super) fn end(conn: &Connection, over: &[AlertId], at: Timestamp) -> Result<()> {
+    let mut stmt =
+        conn.prepare_cached("UPDATE alerts SET ended = max(raised, ?2) WHERE id = ?1")?;
+    for id in over {
+        stmt.execute((id.bytes(), at.millis()))?;
+    }
     Ok(())
 }
 

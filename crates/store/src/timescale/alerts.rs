@@ -1,18 +1,19 @@
 //! Alerts on the server.
 
 use super::TimescaleStore;
-use super::cells::{Table, all};
+use super::cells::{Table, all, written};
 use super::read::Filter;
 use super::trouble::Outcome;
 use super::work::Work;
 use crate::alerts::{
-    ALERT, AlertFilter, AlertKey, OPEN_BY_KIND, alert, by_kind, counted, put_alert,
+    ALERT, AlertFilter, AlertKey, OPEN_AHEAD, OPEN_BY_KIND, alert, alert_id, by_kind, counted,
+    put_alert,
 };
 use crate::batch::Result;
 use crate::filed::limit as rows;
 use crate::rows::Cells;
 use std::collections::BTreeMap;
-use waywarden_model::{Alert, AlertId, AlertKind, Timestamp};
+use waywarden_model::{Alert, AlertId, AlertKind, Subject, Timestamp};
 
 /// Files alerts as they are now; `partition` is that of whoever found them.
 pub(super) async fn file(work: &Work<'_>, partition: Option<u32>, alerts: &[Alert]) -> Outcome<()> {
@@ -42,6 +43,22 @@ pub(super) async fn end_all(work: &Work<'_>, partition: u32, at: Timestamp) -> O
                WHERE \"partition\" = $1 AND ended IS NULL";
     let key = i64::from(partition);
     work.execute(sql, &[&key, &at.millis()]).await?;
+    Ok(())
+}
+
+/// The subject's limits that came near and go on.
+pub(super) async fn open_ahead(work: &Work<'_>, subject: &Subject) -> Outcome<Vec<AlertId>> {
+    let found = work.rows(OPEN_AHEAD, &[&written(&subject.key())]).await?;
+    Ok(all(&found, |r| alert_id(r))?)
+}
+
+pub(super) async fn end(work: &Work<'_>, over: &[AlertId], at: Timestamp) -> Outcome<()> {
+    if over.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Vec<u8>> = over.iter().map(|id| id.bytes().to_vec()).collect();
+    let sql = "UPDATE alerts SET ended = greatest(raised, $2) WHERE id = ANY($1)";
+    work.execute(sql, &[&ids, &at.millis()]).await?;
     Ok(())
 }
 

@@ -1,14 +1,19 @@
 //! Alerts: filed with the position, listed, ended, and no longer kept one day.
 
 use crate::fixture::{Fixture, SOURCE, at, batch};
-use waywarden_model::{Ahead, Alert, AlertKind, Kind, LocalDay, Plate, Rule, Subject, Timestamp};
-use waywarden_store::{AlertFilter, AlertKey, Batch, Gap, Older};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use waywarden_model::{
+    Ahead, Alert, AlertKind, Distance, Kind, LocalDay, Period, Plate, Rule, Subject, Timestamp,
+};
+use waywarden_store::{AlertFilter, AlertKey, Batch, Gap, Judged, Older, SubjectJudge};
 
 both!(
     an_alert_is_one_row_until_it_ends_and_comes_back_whole,
     a_list_is_narrowed_and_goes_on_behind_its_last_row,
     what_was_heard_of_the_gateways_stands_with_the_checkpoint,
     with_the_states_go_the_alerts_that_they_would_have_ended,
+    a_limit_comes_near_for_whoever_drives_now_and_goes_when_it_does_no_more,
     alerts_go_with_positions_those_that_go_on_by_when_they_began,
 );
 
@@ -172,6 +177,77 @@ async fn with_the_states_go_the_alerts_that_they_would_have_ended(f: Fixture) {
         .collect();
     assert_eq!(ends.iter().flatten().collect::<Vec<_>>(), [&at(7000)]);
     assert_eq!(ends.len(), 2);
+}
+
+fn driven(end: i64, open: bool) -> Period {
+    Period {
+        source: SOURCE.into(),
+        start: at(0),
+        end: at(end),
+        open,
+        vehicle: None,
+        plate: None,
+        driver: Some("D\u{0}1".into()),
+        operator: None,
+        break_ms: 900_000,
+        distance: Distance::ZERO,
+        registry: 1,
+    }
+}
+
+/// Foresees one limit from half an hour of driving on.
+struct HalfAnHour;
+
+impl SubjectJudge for HalfAnHour {
+    fn window_start(&self, from: Timestamp) -> Timestamp {
+        from
+    }
+
+    fn judge(&self, _: &Subject, _: Timestamp, _: &[Period]) -> Judged {
+        Judged::default()
+    }
+
+    fn ahead(&self, _: &Subject, _: Timestamp, periods: &[Period], _: &Judged) -> Vec<Alert> {
+        let long = periods
+            .iter()
+            .filter(|p| p.open && p.duration_ms() >= 1_800_000);
+        let near = |p: &Period| Alert {
+            raised: p.end,
+            amount_ms: Some(p.duration_ms()),
+            ..ahead(0)
+        };
+        long.map(near).collect()
+    }
+}
+
+async fn a_limit_comes_near_for_whoever_drives_now_and_goes_when_it_does_no_more(f: Fixture) {
+    let claim = f.store.claim(0, "w").await.unwrap();
+    let position = AtomicU64::new(0);
+    let seen = async |end: i64, open: bool, now: i64| {
+        let expected = position.fetch_add(1, Ordering::Relaxed);
+        let one = Batch {
+            periods: vec![driven(end, open)],
+            ..batch(vec![])
+        };
+        let next = expected + 1;
+        f.store.commit(&claim, expected, next, one).await.unwrap();
+        let judge = Arc::new(HalfAnHour);
+        let judged = f.store.judge_subjects(&claim, 1, 9, at(now), judge).await;
+        assert_eq!(judged.unwrap(), 1);
+        let rows = listed(&f, AlertFilter::default()).await;
+        let row = |a: &Alert| (a.raised, a.ended, a.amount_ms.unwrap() / 1000);
+        rows.iter().map(row).collect::<Vec<_>>()
+    };
+    // Data of this morning, which came late: nobody is told of what is over.
+    assert_eq!(seen(1900, true, 9000).await, []);
+    assert_eq!(seen(1740, true, 1800).await, []);
+    let raised = at(1800);
+    assert_eq!(seen(1800, true, 1860).await, [(raised, None, 1800)]);
+    assert_eq!(seen(1860, true, 1920).await, [(raised, None, 1860)]);
+    let over = Some(at(2000));
+    assert_eq!(seen(1900, false, 2000).await, [(raised, over, 1860)]);
+    // Somebody goes on within the same stretch.
+    assert_eq!(seen(2100, true, 2160).await, [(raised, None, 2100)]);
 }
 
 async fn alerts_go_with_positions_those_that_go_on_by_when_they_began(f: Fixture) {
