@@ -10,6 +10,7 @@ mod reviews;
 mod session;
 mod status;
 mod summaries;
+mod transmission;
 mod vehicles;
 mod violations;
 
@@ -67,6 +68,7 @@ pub(crate) fn all() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(days::day_rows))
         .routes(routes!(days::driver_days))
         .routes(routes!(summaries::summaries))
+        .routes(routes!(transmission::list))
         .routes(routes!(changes::pull))
         .routes(routes!(registers::geojson))
         .routes(routes!(live::live))

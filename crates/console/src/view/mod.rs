@@ -3,6 +3,7 @@
 pub mod alert;
 pub mod day;
 pub mod summary;
+pub mod transmission;
 pub mod vehicle;
 pub mod violation;
 

@@ -10,3 +10,4 @@ mod openapi;
 mod pull;
 mod review;
 mod summaries;
+mod transmission;
