@@ -97,6 +97,8 @@ pub struct Claim {
     pub registry: u32,
     /// Hash of the message below `position`, where one is known.
     pub tail: Option<u64>,
+    /// Hash of the profiles that it was judged by, where it was judged.
+    pub profiles: Option<u64>,
     /// Of the newest checkpoint: what was heard of the gateways, in the worker's own form.
     pub listening: Option<Vec<u8>>,
 }
@@ -239,6 +241,8 @@ pub struct Batch {
     pub states: Vec<SavedState>,
     /// Position below which every saved state counts; set when `states` holds all that changed.
     pub checkpoint: Option<Position>,
+    /// Hash of the profiles that it is judged by; None leaves what is on file.
+    pub profiles: Option<u64>,
     /// What was heard of the gateways, kept with the checkpoint.
     pub listening: Option<Vec<u8>>,
     /// Alerts of sources that began or ended.

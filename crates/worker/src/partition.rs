@@ -15,7 +15,9 @@ use waywarden_model::hash::{bytes_hash, partition_of};
 use waywarden_model::registry::import::reach;
 use waywarden_model::{Message, Record, SourceId, Timestamp};
 use waywarden_rules::{Profiles, StateError};
-use waywarden_store::{Claim, Committed, Due, Gap, StoreError, Stretch, SubjectJudge, WorkerStore};
+use waywarden_store::{
+    Batch, Claim, Committed, Due, Gap, StoreError, Stretch, SubjectJudge, WorkerStore,
+};
 
 /// Time is an argument here too: the program gives the clock.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -59,6 +61,13 @@ pub enum WorkerError {
          the log was made anew. Restore it, or go on with this one: --accept-gap"
     )]
     MadeAnew { partition: u32, position: u64 },
+    /// What is on file was judged by other profiles.
+    #[error(
+        "partition {partition} was judged by other profiles than this program has. Configure those \
+         (`rules.regime`, `rules.profiles`), or judge by these from when they are the law: \
+         waywarden recalculate, while nothing else runs, or --accept-profiles"
+    )]
+    OtherProfiles { partition: u32 },
     #[error("a commit ended without an outcome: {0}")]
     Lost(String),
 }
@@ -74,6 +83,7 @@ impl WorkerError {
             | Self::OtherLog { .. }
             | Self::Gone { .. }
             | Self::MadeAnew { .. }
+            | Self::OtherProfiles { .. }
             | Self::Lost(_) => false,
         }
     }
@@ -146,6 +156,9 @@ pub struct Options {
     pub telling: Telling,
     /// Goes on where the log does not hold what comes next: what is missing there is given up.
     pub accept_gap: bool,
+    /// Goes on with other profiles than those that the partition was judged by. What is on file
+    /// stays as it was judged until it is judged again.
+    pub accept_profiles: bool,
     /// Who is told what was filed: the live view.
     pub filed: Option<Filed>,
 }
@@ -172,6 +185,7 @@ impl Default for Options {
             late: Late::default(),
             telling: Telling::default(),
             accept_gap: false,
+            accept_profiles: false,
             filed: None,
         }
     }
@@ -382,6 +396,11 @@ impl Partition {
         clock: Clock,
     ) -> Result<Self, WorkerError> {
         let claim = store.claim(partition, &options.worker).await?;
+        let content = profiles.content();
+        let other = claim.profiles.is_some_and(|on_file| on_file != content);
+        if other && !options.accept_profiles {
+            return Err(WorkerError::OtherProfiles { partition });
+        }
         let (from, states) = store.load_states(partition).await?;
         let gap = match fits(&claim, from, log.as_ref()).await {
             Ok(()) => false,
@@ -435,6 +454,12 @@ impl Partition {
         } else {
             this.replay(from).await?;
         }
+        if other {
+            tracing::warn!(partition, "judged by other profiles from here on, as told");
+        }
+        if this.claim.profiles != Some(content) {
+            this.file_profiles(content).await?;
+        }
         tracing::info!(
             partition,
             epoch = this.claim.epoch,
@@ -442,6 +467,21 @@ impl Partition {
             "partition claimed"
         );
         Ok(this)
+    }
+
+    /// Written down before anything is judged by them.
+    async fn file_profiles(&mut self, content: u64) -> Result<(), WorkerError> {
+        let batch = Batch {
+            profiles: Some(content),
+            registry: self.claim.registry,
+            log: self.log.identity().id,
+            now: (self.clock)(),
+            ..Batch::default()
+        };
+        let at = self.claim.position;
+        self.store.commit(&self.claim, at, at, batch).await?;
+        self.claim.profiles = Some(content);
+        Ok(())
     }
 
     /// Goes on at the beginning of what the log holds. The states may lack what is on file and not

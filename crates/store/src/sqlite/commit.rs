@@ -56,6 +56,7 @@ pub(super) fn commit(
             registry: batch.registry,
             log: &batch.log,
             tail: batch.tail,
+            profiles: batch.profiles,
             now: batch.now,
         },
     )?;

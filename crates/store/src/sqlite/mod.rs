@@ -46,7 +46,7 @@ embed_migrations!("src/sqlite/schema");
 /// 'WYWD': tells the file from any other SQLite database.
 const APPLICATION_ID: i32 = 0x5759_5744;
 /// Of the newest migration in `schema/`.
-const SCHEMA: u32 = 4;
+const SCHEMA: u32 = 5;
 
 /// How the file is opened.
 #[derive(Clone, Debug)]

@@ -15,7 +15,8 @@ pub(super) fn claim(conn: &Connection, partition: u32, worker: &str) -> Result<C
             "INSERT INTO partitions (\"partition\", epoch, position, worker, registry, checkpoint)
              VALUES (?1, 1, 0, ?2, 0, 0)
              ON CONFLICT (\"partition\") DO UPDATE SET epoch = epoch + 1, worker = excluded.worker
-             RETURNING epoch, position, log, registry, tail, listening",
+             RETURNING epoch, position, log, registry, tail, listening,
+                 profiles",
         )?
         .query_row((partition, worker), |r| {
             Ok(Claim {
@@ -26,6 +27,7 @@ pub(super) fn claim(conn: &Connection, partition: u32, worker: &str) -> Result<C
                 registry: r.get(3)?,
                 tail: r.get::<_, Option<i64>>(4)?.map(i64::cast_unsigned),
                 listening: r.get(5)?,
+                profiles: r.get::<_, Option<i64>>(6)?.map(i64::cast_unsigned),
             })
         })?;
     Ok(claim)
@@ -171,6 +173,7 @@ pub(super) struct Advance<'a> {
     pub registry: u32,
     pub log: &'a str,
     pub tail: Option<u64>,
+    pub profiles: Option<u64>,
     pub now: Timestamp,
 }
 
@@ -180,7 +183,7 @@ pub(super) fn advance(conn: &Connection, a: &Advance<'_>) -> Result<()> {
         "UPDATE partitions SET \"read\" = \"read\" + ?2, filed = filed + ?3,
              repeated = repeated + ?4, aside = aside + ?5, refused = refused + ?6,
              late = late + ?7, registry = ?8, log = ?9, updated = ?10,
-             tail = coalesce(?11, tail)
+             tail = coalesce(?11, tail), profiles = coalesce(?12, profiles)
          WHERE \"partition\" = ?1",
     )?
     .execute((
@@ -195,6 +198,7 @@ pub(super) fn advance(conn: &Connection, a: &Advance<'_>) -> Result<()> {
         a.log,
         a.now.millis(),
         a.tail.map(u64::cast_signed),
+        a.profiles.map(u64::cast_signed),
     ))?;
     Ok(())
 }

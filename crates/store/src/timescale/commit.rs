@@ -107,7 +107,8 @@ impl Filing {
             "UPDATE partitions SET \"read\" = \"read\" + $2, filed = filed + $3,
                  repeated = repeated + $4, aside = aside + $5, refused = refused + $6,
                  late = late + $7, registry = $8, log = $9, updated = $10,
-                 tail = coalesce($11, tail), listening = coalesce($12, listening)
+                 tail = coalesce($11, tail), listening = coalesce($12, listening),
+                 profiles = coalesce($13, profiles)
              WHERE \"partition\" = $1",
             &[
                 &i64::from(self.partition),
@@ -122,6 +123,7 @@ impl Filing {
                 &b.now.millis(),
                 &b.tail.map(u64::cast_signed),
                 &b.listening,
+                &b.profiles.map(u64::cast_signed),
             ],
         )
         .await?;

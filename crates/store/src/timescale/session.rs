@@ -95,7 +95,8 @@ impl TimescaleStore {
                  WHERE pid = pg_backend_pid()
                  ON CONFLICT (\"partition\") DO UPDATE SET epoch = p.epoch + 1,
                      worker = excluded.worker, pid = excluded.pid, started = excluded.started
-                 RETURNING epoch, position, log, registry, tail, listening",
+                 RETURNING epoch, position, log, registry, tail, listening,
+                     profiles",
                 &[&i64::from(partition), &super::cells::written(worker)],
             )
             .await?;
@@ -232,5 +233,6 @@ fn claim_of(partition: u32, row: &Row) -> Outcome<Claim> {
         registry: r.number()?,
         tail: r.opt::<i64>()?.map(i64::cast_unsigned),
         listening: r.bytes()?,
+        profiles: r.opt::<i64>()?.map(i64::cast_unsigned),
     })
 }

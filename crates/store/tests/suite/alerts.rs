@@ -12,6 +12,7 @@ both!(
     an_alert_is_one_row_until_it_ends_and_comes_back_whole,
     a_list_is_narrowed_and_goes_on_behind_its_last_row,
     what_was_heard_of_the_gateways_stands_with_the_checkpoint,
+    what_a_partition_is_judged_by_is_known_to_its_next_owner,
     with_the_states_go_the_alerts_that_they_would_have_ended,
     a_limit_comes_near_for_whoever_drives_now_and_goes_when_it_does_no_more,
     alerts_go_with_positions_those_that_go_on_by_when_they_began,
@@ -153,6 +154,26 @@ async fn what_was_heard_of_the_gateways_stands_with_the_checkpoint(f: Fixture) {
     f.store.commit(&claim, 1, 2, batch(vec![])).await.unwrap();
     let next = f.store.claim(0, "w").await.unwrap();
     assert_eq!(next.listening, Some(vec![1, 0, 255]));
+}
+
+async fn what_a_partition_is_judged_by_is_known_to_its_next_owner(f: Fixture) {
+    let claim = f.store.claim(0, "w").await.unwrap();
+    assert_eq!(claim.profiles, None);
+    let by = |profiles| Batch {
+        profiles,
+        ..batch(vec![])
+    };
+    // Without a step in the log; a hash is any number of 64 bits.
+    f.store
+        .commit(&claim, 0, 0, by(Some(u64::MAX)))
+        .await
+        .unwrap();
+    f.store.commit(&claim, 0, 1, by(None)).await.unwrap();
+    let next = f.store.claim(0, "w").await.unwrap();
+    assert_eq!((next.profiles, next.position), (Some(u64::MAX), 1));
+    f.store.commit(&next, 1, 1, by(Some(7))).await.unwrap();
+    assert_eq!(f.store.claim(0, "w").await.unwrap().profiles, Some(7));
+    assert_eq!(f.store.claim(1, "w").await.unwrap().profiles, None);
 }
 
 async fn with_the_states_go_the_alerts_that_they_would_have_ended(f: Fixture) {

@@ -20,7 +20,7 @@ async fn many_may_make_a_database_ready_at_once() {
     }
     assert_eq!(
         timescale_schema_of(&database.server).await.unwrap(),
-        Some(3)
+        Some(4)
     );
 }
 
