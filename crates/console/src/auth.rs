@@ -77,8 +77,10 @@ pub const PERMISSIONS: &[(&str, &str, Permission)] = &[
     ("GET", "/api/v1/day-rows", Permission::Watch),
     ("GET", "/api/v1/driver-days", Permission::Watch),
     ("GET", "/api/v1/summaries", Permission::Watch),
+    ("GET", "/api/v1/transmission", Permission::Watch),
     ("GET", "/api/v1/registers/{kind}", Permission::Watch),
     ("GET", "/api/v1/live", Permission::Watch),
+    ("GET", "/api/v1/alerts", Permission::Watch),
     ("GET", "/api/v1/violations", Permission::Violations),
     ("GET", "/api/v1/violations/{id}", Permission::Violations),
     (

@@ -1,6 +1,7 @@
 //! Cursors: opaque to callers, checked when they come back.
 
-use waywarden_model::{Timestamp, ViolationId};
+use waywarden_model::{Alert, AlertId, Timestamp, ViolationId};
+use waywarden_store::AlertKey;
 use waywarden_store::read::ViolationKey;
 
 /// Kept-back changes that one pull cursor may name.
@@ -29,6 +30,18 @@ pub(crate) fn unpack_violation(text: &str) -> Option<ViolationKey> {
     Some(ViolationKey {
         start: Timestamp::from_millis(start.parse().ok()?),
         id: ViolationId::parse(&id)?,
+    })
+}
+
+pub(crate) fn pack_alert(a: &Alert) -> String {
+    pack(&[&a.start.millis().to_string(), &a.id().to_string()])
+}
+
+pub(crate) fn unpack_alert(text: &str) -> Option<AlertKey> {
+    let [start, id] = unpack::<2>(text)?;
+    Some(AlertKey {
+        start: Timestamp::from_millis(start.parse().ok()?),
+        id: AlertId::parse(&id)?,
     })
 }
 

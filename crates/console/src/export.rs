@@ -3,13 +3,15 @@
 
 use crate::cursor::MAX_HELD;
 use crate::fleet::driver;
+use crate::transmission::{Narrowed, of_day};
 use crate::view::summary::{self, BadgeThreshold, SummaryView};
+use crate::view::transmission::{self, TransmissionView};
 use crate::view::violation::{COLUMNS, ViolationView};
 use crate::view::{Format, csv_line, json_line, text_cell};
 use serde::Serialize;
 use std::io::Write;
 use waywarden_model::registry::Registry;
-use waywarden_model::{Course, DriverSaid, Plate, SourceId, Speed, Timestamp};
+use waywarden_model::{Course, DriverSaid, LocalDay, Plate, SourceId, Speed, TimeZone, Timestamp};
 use waywarden_store::read::{FiledPosition, PositionPage, ViolationFilter, ViolationKey};
 use waywarden_store::{ReadStore, StoreError, SummaryFilter};
 
@@ -248,6 +250,38 @@ pub async fn summaries(
         match sums.into_iter().next_back() {
             Some(last) => after = Some(last.key),
             None => break,
+        }
+    }
+    out.flush()?;
+    Ok(written)
+}
+
+/// Writes vehicles' days on which their transmission was improper, by day and vehicle; gives how
+/// many. `days` are the first and the last.
+///
+/// # Errors
+/// When the store cannot be read or `out` cannot be written.
+pub async fn transmission(
+    store: &dyn ReadStore,
+    registry: &Registry,
+    (zone, days): (&TimeZone, (LocalDay, LocalDay)),
+    (narrowed, now): (&Narrowed, Timestamp),
+    format: Format,
+    out: &mut (dyn Write + Send),
+) -> Result<u64, ExportError> {
+    if format == Format::Csv {
+        out.write_all(&csv_line(transmission::COLUMNS))?;
+    }
+    let mut written = 0;
+    for day in (days.0.0..=days.1.0).map(LocalDay) {
+        let found = of_day(store, registry.registers(), (zone, day), now, narrowed).await?;
+        for improper in &found {
+            let view = TransmissionView::from(improper);
+            out.write_all(&match format {
+                Format::Csv => view.csv(),
+                Format::JsonLines => json_line(&view),
+            })?;
+            written += 1;
         }
     }
     out.flush()?;

@@ -17,6 +17,7 @@ mod routes;
 mod server;
 mod sessions;
 mod state;
+pub mod transmission;
 pub mod view;
 
 pub use config::{ConfigError, ConsoleConfig, Tls};

@@ -59,6 +59,10 @@ fn on_file(m: &Maker<'_>, s: &StoreStatus) -> prometheus::Result<()> {
     poison.set(number(s.poison));
     let open = m.gauge("open_violations", "Violations that have not ended.")?;
     open.set(number(s.violations_open));
+    let alerts = m.gauges("open_alerts", "Alerts that go on.", &["kind"])?;
+    for (kind, count) in &s.alerts_open {
+        alerts.with_label_values(&[kind.name()]).set(number(*count));
+    }
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 //! Nothing in here does input or output, reads a clock or draws a random number. Constructors
 //! hold the invariants, so that a value which exists is a value that is sound.
 
+pub mod alert;
 pub mod day;
 pub mod directory;
 pub mod frame;
@@ -15,6 +16,7 @@ pub mod time;
 pub mod units;
 pub mod violation;
 
+pub use alert::{Ahead, Alert, AlertId, AlertKind};
 pub use day::{DayRow, DriverDay};
 pub use directory::{DeviceDirectory, DeviceProfile, Standing};
 pub use frame::{Frame, Message, Protocol, Tick};

@@ -338,6 +338,11 @@ impl ViolationId {
             subject.key(),
             start.millis()
         );
+        Self::of_text(&text)
+    }
+
+    /// The hash of a natural key in its text form.
+    pub(crate) fn of_text(text: &str) -> Self {
         let digest = Sha256::digest(text.as_bytes());
         let mut id = [0; 16];
         id.copy_from_slice(&digest[..16]);

@@ -1,5 +1,6 @@
 //! The law as data: profiles with their dates, and a regime as a row of profiles without gaps.
 
+mod content;
 mod hours;
 mod library;
 mod optional;
@@ -172,6 +173,8 @@ pub struct Profile {
     pub licences: Option<Licences>,
     pub tampering: Option<Tampering>,
     pub hours: Hours,
+    /// Hash of all of it.
+    pub(crate) content: u64,
     /// km/h by class and setting, in the order of [`RoadSetting::ALL`].
     limits: Vec<(Class, [Speed; 4])>,
 }
@@ -209,6 +212,7 @@ impl Profile {
             licences: file.licences,
             tampering: file.tampering,
             hours: file.hours,
+            content: content::of(text),
             limits: file
                 .limits
                 .unwrap_or_default()

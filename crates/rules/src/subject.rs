@@ -2,6 +2,7 @@
 //! 36/2024 art. 64; readings D6 to D19; other regimes: readings F1 to F18). A pure function of the
 //! subject's set of periods.
 
+mod ahead;
 mod calendar;
 mod continuous;
 mod counted;
@@ -13,6 +14,8 @@ mod two_vehicles;
 mod unidentified;
 mod weekly_rest;
 mod window;
+
+pub use ahead::{ahead, driven_until};
 
 use crate::profile::{Profile, Profiles};
 use counted::Counted;

@@ -90,7 +90,7 @@ pub struct RegisterChange {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Older {
     /// Positions of earlier event time, their frames, the states of earlier days, what was set
-    /// aside before; driving periods some weeks later, since a week is judged as a whole. The
+    /// aside before, alerts that ended before; driving periods some weeks later, since a week is judged as a whole. The
     /// beginning of a local day.
     pub positions: Timestamp,
     /// That day.

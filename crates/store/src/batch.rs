@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use std::fmt;
 use waywarden_model::registry::Registers;
 use waywarden_model::{
-    DayRow, DriverDay, LocalDay, Period, Position as Place, Protocol, Record, SourceId, Subject,
-    Timestamp, Verdict, Violation, ViolationId,
+    Alert, DayRow, DriverDay, LocalDay, Period, Position as Place, Protocol, Record, SourceId,
+    Subject, Timestamp, Verdict, Violation, ViolationId,
 };
 
 /// Place in a partition of the log: the next offset to read.
@@ -107,6 +107,10 @@ pub struct Claim {
     pub newest_registry: u32,
     /// Hash of the message below `position`, where one is known.
     pub tail: Option<u64>,
+    /// Hash of the profiles that it was judged by, where it was judged.
+    pub profiles: Option<u64>,
+    /// Of the newest checkpoint: what was heard of the gateways, in the worker's own form.
+    pub listening: Option<Vec<u8>>,
 }
 
 /// One source's state as saved, with the log position up to which it counts.
@@ -247,6 +251,12 @@ pub struct Batch {
     pub states: Vec<SavedState>,
     /// Position below which every saved state counts; set when `states` holds all that changed.
     pub checkpoint: Option<Position>,
+    /// Hash of the profiles that it is judged by; None leaves what is on file.
+    pub profiles: Option<u64>,
+    /// What was heard of the gateways, kept with the checkpoint.
+    pub listening: Option<Vec<u8>>,
+    /// Alerts of sources that began or ended.
+    pub alerts: Vec<Alert>,
     /// The newest ticks by gateway: (gateway, listening since, now).
     pub ticks: Vec<(String, Timestamp, Timestamp)>,
     /// Records read from the log in this batch (filed + repeated + aside + refused add up to it).
@@ -293,6 +303,18 @@ pub trait SubjectJudge: Send + Sync {
     /// All violations and driver days of the periods given, which begin at `window` or later (the
     /// first of them may continue one before it; then `need_from` asks to be called again).
     fn judge(&self, subject: &Subject, window: Timestamp, periods: &[Period]) -> Judged;
+
+    /// Limits that come near in what is driven now, given what [`judge`](Self::judge) found in the
+    /// same periods. By default nobody is told.
+    fn ahead(
+        &self,
+        _subject: &Subject,
+        _window: Timestamp,
+        _periods: &[Period],
+        _judged: &Judged,
+    ) -> Vec<Alert> {
+        Vec::new()
+    }
 }
 
 /// What the periods of a subject show.

@@ -1,6 +1,7 @@
 //! Tables, migrations and queries behind traits; the only crate that knows SQL.
 
 pub mod admin;
+pub mod alerts;
 #[cfg(test)]
 #[path = "../tests/suite/any.rs"]
 mod any;
@@ -23,6 +24,7 @@ pub mod summary;
 pub mod timescale;
 
 pub use admin::*;
+pub use alerts::{AlertFilter, AlertKey};
 pub use aside::{AsideStore, TakenIn};
 pub use batch::*;
 pub use facts::{FactStore, Filed};

@@ -1,5 +1,6 @@
 //! The console's side of the store: what people and agencies read, and the decisions they make.
 
+use crate::alerts::{AlertFilter, AlertKey};
 use crate::batch::{Counters, Position, Result};
 use crate::summary::{Summary, SummaryFilter};
 use async_trait::async_trait;
@@ -7,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use waywarden_model::registry::Registers;
 use waywarden_model::{
-    DayRow, DriverDay, DriverId, DriverSaid, Kind, LocalDay, OperatorId, Record, SourceId,
-    Timestamp, VehicleId, Verdict, Violation, ViolationId,
+    Alert, AlertKind, DayRow, DriverDay, DriverId, DriverSaid, Kind, LocalDay, OperatorId, Record,
+    SourceId, Timestamp, VehicleId, Verdict, Violation, ViolationId,
 };
 
 macro_rules! names {
@@ -202,6 +203,8 @@ pub struct StoreStatus {
     pub dirty_subjects: u64,
     pub poison: u64,
     pub violations_open: u64,
+    /// Alerts that go on, by kind.
+    pub alerts_open: Vec<(AlertKind, u64)>,
 }
 
 /// A source's local day with the driving that its periods show: the row itself does not repeat it.
@@ -293,6 +296,14 @@ pub trait ReadStore: Send + Sync + fmt::Debug + 'static {
         to: Timestamp,
         limit: usize,
     ) -> Result<Vec<waywarden_model::Period>>;
+
+    /// Newest start first, behind `after`.
+    async fn alerts(
+        &self,
+        filter: &AlertFilter,
+        after: Option<AlertKey>,
+        limit: usize,
+    ) -> Result<Vec<Alert>>;
 
     async fn status(&self) -> Result<StoreStatus>;
     /// Content of a registry version.

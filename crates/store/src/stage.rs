@@ -1,11 +1,12 @@
 //! The subject stage without a database: what a call covers, how a judge's window widens, and what
 //! of its judgement is filed.
 
-use crate::batch::{Claim, Judged, Result, StoreError};
+use crate::batch::{Claim, Judged, Result, StoreError, SubjectJudge};
 use crate::episodes::{Standing, counts_driving, successor};
 use std::collections::BTreeSet;
 use waywarden_model::{
-    DriverDay, DriverId, LocalDay, Subject, TimeZone, Timestamp, Violation, ViolationId,
+    Alert, AlertId, DriverDay, DriverId, LocalDay, Period, Subject, TimeZone, Timestamp, Violation,
+    ViolationId,
 };
 
 /// Times that a judge may ask for an earlier window before it is given everything.
@@ -44,6 +45,34 @@ impl Window {
             _ => false,
         }
     }
+}
+
+/// What was judged, and by which periods.
+pub(crate) struct Seen {
+    pub window: Timestamp,
+    pub periods: Vec<Period>,
+    pub judged: Judged,
+}
+
+/// Whoever drives now was seen this long ago at most: an open period is given out every minute, and
+/// arrives within two. What comes later is no reason to tell anybody.
+const NOW_MS: i64 = 300_000;
+
+impl Seen {
+    /// Limits that come near for whoever drives at `now`.
+    pub fn ahead(&self, subject: &Subject, judge: &dyn SubjectJudge, now: Timestamp) -> Vec<Alert> {
+        let drives = |p: &Period| p.open && now.since(p.end) <= NOW_MS;
+        if !self.periods.iter().any(drives) {
+            return Vec::new();
+        }
+        judge.ahead(subject, self.window, &self.periods, &self.judged)
+    }
+}
+
+/// Of the subject's alerts that go on, those that are over.
+pub(crate) fn over(open: Vec<AlertId>, ahead: &[Alert]) -> Vec<AlertId> {
+    let near: BTreeSet<AlertId> = ahead.iter().map(Alert::id).collect();
+    open.into_iter().filter(|id| !near.contains(id)).collect()
 }
 
 /// What is complete from `settled_from` on.

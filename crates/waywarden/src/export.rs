@@ -1,14 +1,15 @@
-//! `waywarden export`: positions, violations and sums over days, streamed to standard output.
+//! `waywarden export`: positions, violations and reports over days, streamed to standard output.
 
 use crate::exit::Ending;
 use crate::store::{Data, block_on};
 use anyhow::{Context, Result};
 use std::io::{BufWriter, stdout};
 use waywarden_console::export::{self, PositionRange};
+use waywarden_console::transmission::Narrowed;
 use waywarden_console::view::Format;
 use waywarden_console::view::summary::BadgeThreshold;
 use waywarden_model::registry::{Registers, Registry};
-use waywarden_model::{Speed, TimeZone};
+use waywarden_model::{LocalDay, Speed, TimeZone};
 use waywarden_store::read::ViolationFilter;
 use waywarden_store::{ReadOfData, Store, SummaryFilter, SummaryOf};
 
@@ -49,6 +50,8 @@ enum What {
     Violations,
     /// Sums over the days of the period, of what `--by` names.
     Summaries,
+    /// Days of the period on which a vehicle sent no valid data, or two sources of it sent at once.
+    Transmission,
 }
 
 impl What {
@@ -57,6 +60,7 @@ impl What {
             Self::Positions => "positions",
             Self::Violations => "violations",
             Self::Summaries => "summaries",
+            Self::Transmission => "transmission",
         }
     }
 }
@@ -119,6 +123,16 @@ async fn write(store: &dyn Store, args: &Args, range: PositionRange) -> Result<u
             let (filter, badge) = sums(args, &range)?;
             export::summaries(store, &filter, badge, format, &mut out).await
         }
+        What::Transmission => {
+            let (registry, zone) = (registry(store).await?, TimeZone::vietnam());
+            let narrowed = Narrowed {
+                vehicle: range.vehicle.clone(),
+                ..Narrowed::default()
+            };
+            let asked = (&narrowed, crate::clock::now());
+            let days = (&zone, days(&range, &zone));
+            export::transmission(store, &registry, days, asked, format, &mut out).await
+        }
     };
     written.context("what was written is not complete")
 }
@@ -150,13 +164,19 @@ fn sums(args: &Args, range: &PositionRange) -> Result<(SummaryFilter, Option<Bad
     let badge = BadgeThreshold::at(&crate::profiles::badge_thresholds(&law), range.from);
     let filter = SummaryFilter {
         of: args.by,
-        from: zone.day_of(range.from),
-        to: zone.day_of(range.to.plus_millis(-1)),
+        from: days(range, &zone).0,
+        to: days(range, &zone).1,
         only: range.vehicle.clone(),
         operator: None,
         excess_over: badge.map_or(Speed::ZERO, |b| b.excess_over),
     };
     Ok((filter, badge))
+}
+
+/// The first and the last local day that the range touches.
+fn days(range: &PositionRange, zone: &TimeZone) -> (LocalDay, LocalDay) {
+    let last = range.to.plus_millis(-1);
+    (zone.day_of(range.from), zone.day_of(last))
 }
 
 /// The row for the record of reads. Whoever may read the store's file needs no token: the system's

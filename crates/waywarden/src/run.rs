@@ -48,6 +48,10 @@ pub struct Args {
     /// What is missing in it is given up, and that is written down.
     #[arg(long)]
     accept_gap: bool,
+    /// Go on with other profiles than those that the partitions were judged by. What is on file
+    /// stays as it was judged until `waywarden recalculate`.
+    #[arg(long)]
+    accept_profiles: bool,
     /// Logs as JSON, in place of `telemetry.format`.
     #[arg(long)]
     log_json: bool,
@@ -98,6 +102,7 @@ impl Args {
         if self.accept_gap {
             config.worker.accept_gap = waywarden_worker::AcceptGap::once();
         }
+        config.worker.accept_profiles = self.accept_profiles;
         config.telemetry.json |= self.log_json;
         config.check()?;
         Ok(config)

@@ -55,6 +55,7 @@ fn everything_acknowledged_is_written_once_and_the_reading_is_recorded() {
     check_csv(&data, &written);
     check_one_vehicle(&data, &written);
 
+    check_transmission(&data);
     let found = rows(&text(&export(&data, &asked("violations", "jsonl", &[]))));
     assert!(!found.is_empty());
     let id = |v: &Value| v["id"].as_str().unwrap().to_owned();
@@ -148,6 +149,19 @@ fn check_sums(data: &Path, violations: &[Value]) {
     }
 }
 
+/// On the day behind the fleet's last nobody sent.
+fn check_transmission(data: &Path) {
+    let next_day = ["--from", "2026-03-11", "--to", "2026-03-12"];
+    let asked = [&["transmission", "--format", "jsonl"], &next_day[..]].concat();
+    let found = rows(&text(&export(data, &asked)));
+    let vehicles: BTreeSet<&str> = found
+        .iter()
+        .map(|f| f["vehicle_id"].as_str().unwrap())
+        .collect();
+    assert!(vehicles.contains("V0001"), "{found:#?}");
+    assert!(found.iter().all(|f| f["finding"] == "no_records"));
+}
+
 fn check_record(data: &Path) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let reads = runtime.block_on(async {
@@ -155,10 +169,10 @@ fn check_record(data: &Path) {
         store.reads(100).await.unwrap()
     });
     let exports: Vec<_> = reads.iter().filter(|r| r.what == "export").collect();
-    assert_eq!(exports.len(), 9, "{exports:#?}");
+    assert_eq!(exports.len(), 10, "{exports:#?}");
     assert!(exports[0].object.starts_with("summaries of all vehicles"));
     assert!(exports[2].object.starts_with("violations of all vehicles"));
-    assert!(exports[3].object.contains("14C-999.99"), "{exports:#?}");
+    assert!(exports[4].object.contains("14C-999.99"), "{exports:#?}");
     assert!(exports.iter().all(|r| r.token.starts_with("command:uid=")));
 }
 

@@ -136,6 +136,54 @@ fn what_is_told_is_what_changes_with_and_without_a_running_program() {
     }
 }
 
+/// Another law than the one that the store was judged by.
+const OTHER_LAW: (&str, &str) = ("WAYWARDEN__RULES__REGIME", "vn-tt09");
+
+#[test]
+fn another_law_is_refused_until_it_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, ledger) = (dir.path().join("data"), dir.path().join("ledger.jsonl"));
+    let running = Running::start(&data);
+    let asker = token(&data);
+    let until = "2026-03-10T06:00:00+07:00";
+    simulate_until(&addresses(&running), &ledger, 1, until).finish();
+    settled(&running, &asker);
+    let profiles = |running: &Running| -> BTreeSet<String> {
+        let all = standing(running, &asker).into_values();
+        all.map(|v| v["profile"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(
+        profiles(&running),
+        BTreeSet::from(["vn-36-2024".to_owned()])
+    );
+    running.stop();
+
+    let mut refused = Command::new(PROGRAM);
+    let arguments = ["run", "--any-port", "--http", "127.0.0.1:0", "--data"];
+    refused
+        .args(arguments)
+        .arg(&data)
+        .env(OTHER_LAW.0, OTHER_LAW.1);
+    let done = refused.output().unwrap();
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert_eq!(done.status.code(), Some(1), "{said}");
+    assert!(said.contains("judged by other profiles"), "{said}");
+
+    let mut again = Command::new(PROGRAM);
+    again.arg("recalculate").arg("--data").arg(&data).args(DAY);
+    let done = again.env(OTHER_LAW.0, OTHER_LAW.1).output().unwrap();
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert_eq!(done.status.code(), Some(0), "{said}");
+    assert!(said.contains("left to judge: sources 0, hours"), "{said}");
+
+    let law = [(OTHER_LAW.0.to_owned(), OTHER_LAW.1.to_owned())];
+    let running = Running::start_under(&data, &law);
+    settled(&running, &asker);
+    assert_eq!(profiles(&running), BTreeSet::from(["vn-tt09".to_owned()]));
+    running.stop();
+}
+
 /// Sets records aside as a worker would have done whose gateway's clock was behind: copies of some
 /// that are on file, a millisecond later.
 async fn set_aside(data: &Path, source: &SourceId) -> usize {

@@ -1,5 +1,6 @@
 //! Per partition: reads the bus, steps the rules, commits results and position together.
 
+mod alerts;
 mod crew;
 mod law;
 mod partition;
@@ -9,6 +10,7 @@ mod source;
 mod stage;
 mod subjects;
 
+pub use alerts::Telling;
 pub use crew::{Crew, CrewState, CrewView, MakeWork};
 pub use law::Law;
 pub use partition::{AcceptGap, Clock, Filed, Late, Options, Partition, Work, WorkerError};

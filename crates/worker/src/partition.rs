@@ -1,5 +1,6 @@
 //! The loop of one partition: claim, replay, then read, step and commit until told to stop.
 
+use crate::alerts::Telling;
 use crate::law::Law;
 use crate::rebuild::{RebuildError, judge_again};
 use crate::stage::{Bounds, Stage};
@@ -15,7 +16,9 @@ use waywarden_model::hash::{bytes_hash, partition_of};
 use waywarden_model::registry::import::reach;
 use waywarden_model::{Message, Record, SourceId, Timestamp};
 use waywarden_rules::{Profiles, StateError};
-use waywarden_store::{Claim, Committed, Due, Gap, StoreError, Stretch, SubjectJudge, WorkerStore};
+use waywarden_store::{
+    Batch, Claim, Committed, Due, Gap, StoreError, Stretch, SubjectJudge, WorkerStore,
+};
 
 /// Time is an argument here too: the program gives the clock.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -59,6 +62,13 @@ pub enum WorkerError {
          the log was made anew. Restore it, or go on with this one: --accept-gap"
     )]
     MadeAnew { partition: u32, position: u64 },
+    /// What is on file was judged by other profiles.
+    #[error(
+        "partition {partition} was judged by other profiles than this program has. Configure those \
+         (`rules.regime`, `rules.profiles`), or judge by these from when they are the law: \
+         waywarden recalculate, while nothing else runs, or --accept-profiles"
+    )]
+    OtherProfiles { partition: u32 },
     #[error("a commit ended without an outcome: {0}")]
     Lost(String),
     /// A defect of ours. Another worker would meet the same.
@@ -91,6 +101,7 @@ impl WorkerError {
             | Self::OtherLog { .. }
             | Self::Gone { .. }
             | Self::MadeAnew { .. }
+            | Self::OtherProfiles { .. }
             | Self::Lost(_)
             | Self::Defect(_) => false,
         }
@@ -185,8 +196,12 @@ pub struct Options {
     /// milliseconds; None: all are judged, however late.
     pub judged_within_ms: Option<i64>,
     pub late: Late,
+    pub telling: Telling,
     /// Whether to go on where the log does not hold what comes next.
     pub accept_gap: AcceptGap,
+    /// Goes on with other profiles than those that the partition was judged by. What is on file
+    /// stays as it was judged until it is judged again.
+    pub accept_profiles: bool,
     /// Who is told what was filed: the live view.
     pub filed: Option<Filed>,
 }
@@ -211,7 +226,9 @@ impl Default for Options {
             retention_ms: None,
             judged_within_ms: None,
             late: Late::default(),
+            telling: Telling::default(),
             accept_gap: AcceptGap::default(),
+            accept_profiles: false,
             filed: None,
         }
     }
@@ -447,6 +464,11 @@ impl Partition {
         clock: Clock,
     ) -> Result<Self, WorkerError> {
         let mut claim = store.claim(partition, &options.worker).await?;
+        let content = profiles.content();
+        let other = claim.profiles.is_some_and(|on_file| on_file != content);
+        if other && !options.accept_profiles {
+            return Err(WorkerError::OtherProfiles { partition });
+        }
         let (from, mut states) = store.load_states(partition).await?;
         // Of a log that was divided otherwise states of sources may be left that are not here now.
         let partitions = log.partitions();
@@ -474,9 +496,11 @@ impl Partition {
             0 => waywarden_model::registry::Registers::default(),
             version => store.registers(version).await?,
         };
-        let judge = Arc::new(Subjects::new(Arc::clone(&profiles)));
+        let judge = Subjects::new(Arc::clone(&profiles)).telling(options.telling.ahead_ms);
+        let judge = Arc::new(judge);
         let law = Law::new(claim.registry, registers, profiles);
         let mut stage = Stage::new(law, options.bounds());
+        stage.tell(options.telling, claim.listening.as_deref());
         let outdated = if anew {
             Vec::new()
         } else {
@@ -514,6 +538,12 @@ impl Partition {
         } else {
             this.replay(from).await?;
         }
+        if other {
+            tracing::warn!(partition, "judged by other profiles from here on, as told");
+        }
+        if this.claim.profiles != Some(content) {
+            this.file_profiles(content).await?;
+        }
         tracing::info!(
             partition,
             epoch = this.claim.epoch,
@@ -522,6 +552,21 @@ impl Partition {
         );
         this.options.accept_gap.claimed(partition);
         Ok(this)
+    }
+
+    /// Written down before anything is judged by them.
+    async fn file_profiles(&mut self, content: u64) -> Result<(), WorkerError> {
+        let batch = Batch {
+            profiles: Some(content),
+            registry: self.claim.registry,
+            log: self.log.identity().id,
+            now: (self.clock)(),
+            ..Batch::default()
+        };
+        let at = self.claim.position;
+        self.store.commit(&self.claim, at, at, batch).await?;
+        self.claim.profiles = Some(content);
+        Ok(())
     }
 
     /// Goes on at the beginning of what the log holds, by the newest registers. The states may lack

@@ -1,5 +1,6 @@
 //! One source as its partition's owner holds it: the rules' state and where filing stands.
 
+use crate::alerts::Watch;
 use serde::{Deserialize, Serialize};
 use waywarden_model::hash::content_hash;
 use waywarden_model::{LocalDay, Record, SourceId, Timestamp, Verdict};
@@ -27,6 +28,7 @@ pub(crate) struct Source {
     /// The state that another version of the engine saved: nothing is judged before it has been
     /// rebuilt.
     pending: Option<Foreign>,
+    pub watch: Watch,
 }
 
 /// No version of the engine has this number.
@@ -52,6 +54,7 @@ impl Source {
             position: 0,
             changed: false,
             pending: None,
+            watch: Watch::default(),
         }
     }
 
@@ -61,10 +64,17 @@ impl Source {
     /// Bytes that are damaged.
     pub fn restore(saved: &SavedState) -> Result<Self, StateError> {
         let damaged = |e: postcard::Error| StateError::new(e.to_string());
-        let outer: Saved = postcard::from_bytes(&saved.bytes).map_err(damaged)?;
+        let (outer, behind): (Saved, _) =
+            postcard::take_from_bytes(&saved.bytes).map_err(damaged)?;
+        // States that were saved before there were alerts end here.
+        let watch = match behind {
+            [] => Watch::default(),
+            bytes => postcard::from_bytes(bytes).map_err(damaged)?,
+        };
         let mut restored = Self {
             filed_until: outer.filed_until,
             position: saved.position,
+            watch,
             ..Self::new(saved.source.clone())
         };
         if saved.engine == ENGINE_VERSION {
@@ -142,7 +152,7 @@ impl Source {
     }
 
     fn saved(&self, engine: u32, filed_until: Option<Timestamp>, state: Vec<u8>) -> SavedState {
-        let saved = Saved { filed_until, state };
+        let saved = (Saved { filed_until, state }, &self.watch);
         SavedState {
             source: self.state.source().clone(),
             position: self.position,
@@ -172,6 +182,11 @@ impl Source {
             return Place::Newer(Verdict::Late);
         }
         Place::Newer(judge(&mut self.state, record, ctx, out))
+    }
+
+    /// Whether a driving period goes on, as far as it was judged.
+    pub fn is_driving(&self) -> bool {
+        self.state.open_period().is_some()
     }
 
     pub fn flush(&mut self, out: &mut Outputs) {

@@ -1,11 +1,12 @@
 //! Messages in, one transaction's content out: everything between the log and the store, without
 //! either of them.
 
+use crate::alerts::{Listening, Telling, Whose};
 use crate::law::Law;
 use crate::source::{Given, Place, Source, hash, in_order};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use waywarden_model::registry::import::Reach;
-use waywarden_model::{Frame, Message, Period, SourceId, Timestamp, Verdict};
+use waywarden_model::{Alert, AlertId, Frame, Message, Period, SourceId, Tick, Timestamp, Verdict};
 use waywarden_rules::{Admit, StateError, admit};
 use waywarden_store::{
     AsideReason, AsideRecord, Batch, FiledFrame, FiledRecord, PoisonMessage, SavedState,
@@ -25,6 +26,9 @@ pub struct Stage {
     touched: HashSet<SourceId>,
     ticks: HashMap<String, (Timestamp, Timestamp)>,
     since_checkpoint: u64,
+    telling: Telling,
+    listening: Listening,
+    alerts: BTreeMap<AlertId, Alert>,
 }
 
 /// How late a record may be, by its own time and that of its receipt.
@@ -56,7 +60,16 @@ impl Stage {
             touched: HashSet::new(),
             ticks: HashMap::new(),
             since_checkpoint: 0,
+            telling: Telling::default(),
+            listening: Listening::default(),
+            alerts: BTreeMap::new(),
         }
+    }
+
+    /// When somebody is told, and what the partition's owner before had heard of the gateways.
+    pub fn tell(&mut self, telling: Telling, listening: Option<&[u8]>) {
+        self.telling = telling;
+        self.listening = listening.map(Listening::from_bytes).unwrap_or_default();
     }
 
     /// Takes saved states in. Sources whose state another version of the engine saved are named:
@@ -97,6 +110,8 @@ impl Stage {
             .map(|(id, _)| (id.clone(), Timestamp::MIN))
             .collect();
         self.batch.marks.sort();
+        // What goes on is not known any more: the store ends it with the gap.
+        self.listening = Listening::default();
     }
 
     pub(crate) fn source_mut(&mut self, source: &SourceId) -> &mut Source {
@@ -145,9 +160,7 @@ impl Stage {
     pub fn take(&mut self, offset: u64, message: Message) {
         match message {
             Message::Frame(frame) => self.frame(offset, frame),
-            Message::Tick(t) => {
-                self.ticks.insert(t.gateway, (t.listening_since, t.now));
-            }
+            Message::Tick(tick) => self.tick(tick),
             Message::Registry(_) => {}
         }
     }
@@ -159,6 +172,24 @@ impl Stage {
             why,
             payload,
         });
+    }
+
+    /// Who is silent shows only while everybody listens.
+    fn tick(&mut self, tick: Tick) {
+        self.listening.tick(&tick);
+        self.ticks
+            .insert(tick.gateway, (tick.listening_since, tick.now));
+        let law = &self.law;
+        let (Some(silent_ms), Some(span)) = (self.telling.silent_ms, self.listening.span()) else {
+            return;
+        };
+        for (id, source) in &mut self.sources {
+            let whose = Whose { source: id, law };
+            if let Some(alert) = source.watch.look(span, silent_ms, &whose) {
+                source.changed = true;
+                self.alerts.insert(alert.id(), alert);
+            }
+        }
     }
 
     fn frame(&mut self, offset: u64, mut frame: Frame) {
@@ -192,6 +223,7 @@ impl Stage {
             received: frame.received,
             raw: frame.raw,
         });
+        let mut shown = None;
         for record in frame.records {
             let (received, hash) = (frame.received, hash(&record));
             let reason = match admit(
@@ -209,8 +241,15 @@ impl Stage {
                         late.then_some(Verdict::Unjudged)
                     };
                     let place = source.take(&record, unjudged, &ctx, &mut self.out);
+                    if !record.stored {
+                        shown = shown.max(Some(record.time));
+                    }
                     let (list, verdict) = match place {
-                        Place::Newer(verdict) => (&mut rows.newer, verdict),
+                        Place::Newer(verdict) => {
+                            let driving = source.is_driving();
+                            source.watch.newest(&record, driving, &self.law);
+                            (&mut rows.newer, verdict)
+                        }
                         Place::Older(verdict) => (&mut rows.older, verdict),
                     };
                     list.push(FiledRecord {
@@ -234,6 +273,15 @@ impl Stage {
                 reason,
             });
         }
+        // Of a device that nobody approved nobody is on duty for.
+        if !frame.held {
+            let whose = Whose {
+                source: &frame.source,
+                law: &self.law,
+            };
+            let alerts = source.watch.heard(frame.received, shown, &whose);
+            self.alerts.extend(alerts.map(|a| (a.id(), a)));
+        }
     }
 
     /// Records read since states were last saved.
@@ -248,6 +296,7 @@ impl Stage {
             && self.batch.poison.is_empty()
             && self.batch.marks.is_empty()
             && self.ticks.is_empty()
+            && self.alerts.is_empty()
     }
 
     /// Forgets what was given out: while replaying, output is held back up to the position on
@@ -258,6 +307,7 @@ impl Stage {
         self.places.clear();
         self.touched.clear();
         self.ticks.clear();
+        self.alerts.clear();
     }
 
     /// The batch filled so far, in a form that does not depend on hash order. With `checkpoint`,
@@ -285,11 +335,13 @@ impl Stage {
             .map(|(g, (since, now))| (g, since, now))
             .collect();
         batch.ticks.sort();
+        batch.alerts = std::mem::take(&mut self.alerts).into_values().collect();
         batch.registry = self.law.version();
         batch.now = now;
         if checkpoint {
             batch.checkpoint = Some(next);
             batch.states = self.changed_states();
+            batch.listening = Some(self.listening.to_bytes());
             self.since_checkpoint = 0;
         }
         batch

@@ -1,5 +1,6 @@
 //! All addresses, each in a file by its area, and the document that describes them.
 
+mod alerts;
 mod changes;
 mod days;
 mod live;
@@ -9,6 +10,7 @@ mod reviews;
 mod session;
 mod status;
 mod summaries;
+mod transmission;
 mod vehicles;
 mod violations;
 
@@ -59,12 +61,14 @@ pub(crate) fn all() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(session::end))
         .routes(routes!(vehicles::list))
         .routes(routes!(vehicles::track))
+        .routes(routes!(alerts::list))
         .routes(routes!(violations::list))
         .routes(routes!(violations::one))
         .routes(routes!(reviews::decide))
         .routes(routes!(days::day_rows))
         .routes(routes!(days::driver_days))
         .routes(routes!(summaries::summaries))
+        .routes(routes!(transmission::list))
         .routes(routes!(changes::pull))
         .routes(routes!(registers::geojson))
         .routes(routes!(live::live))

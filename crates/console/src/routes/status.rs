@@ -8,6 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use prometheus::{Encoder, TextEncoder};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::ToSchema;
 use waywarden_model::Timestamp;
@@ -97,6 +98,8 @@ pub(super) struct StatusView {
     /// Devices that wait for approval.
     devices_held: u64,
     violations_open: u64,
+    /// Alerts that go on, by kind.
+    alerts_open: BTreeMap<&'static str, u64>,
     /// Sources with late data that await a rebuild.
     marks: u64,
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -170,6 +173,7 @@ pub(super) async fn status(State(app): State<Arc<App>>) -> Result<Json<StatusVie
         sources: s.sources,
         devices_held: s.held,
         violations_open: s.violations_open,
+        alerts_open: s.alerts_open.iter().map(|(k, n)| (k.name(), *n)).collect(),
         marks: s.marks,
         oldest_mark: s.oldest_mark,
         dirty_subjects: s.dirty_subjects,

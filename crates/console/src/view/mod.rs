@@ -1,7 +1,9 @@
 //! How rows are shown: one serializer for the API, the exports and the command line.
 
+pub mod alert;
 pub mod day;
 pub mod summary;
+pub mod transmission;
 pub mod vehicle;
 pub mod violation;
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod access;
+mod alerts;
 mod fixture;
 mod lists;
 mod live;
@@ -9,3 +10,4 @@ mod openapi;
 mod pull;
 mod review;
 mod summaries;
+mod transmission;

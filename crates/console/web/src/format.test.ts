@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { Violation } from "./api/types";
-import { ago, bytes, clockLength, distance, duration, kmh, plate, summary } from "./format";
+import type { Alert, Violation } from "./api/types";
+import { ago, alertMeasure, bytes, clockLength, dayTime, distance, duration } from "./format";
+import { kmh, plate, summary } from "./format";
 import { translator } from "./i18n";
 
 const [vi, en] = [translator("vi"), translator("en")];
@@ -48,6 +49,20 @@ describe("the line of a violation", () => {
     expect(of({ distance_km: 2 })).toBe(gap);
     const time = en("sum.time", { time: duration(en, 3600), limit: duration(en, 300) });
     expect(of({ limit_s: 300 })).toBe(time);
+  });
+});
+
+describe("the line of an alert", () => {
+  it("says since when, by how much, or what of the limit is left", () => {
+    const of = (more: object): string => alertMeasure(en, { ahead: null, ...more } as Alert);
+    const start = "2026-11-27T12:00:00Z";
+    expect(of({ kind: "silence", start })).toBe(en("alerts.since", { time: dayTime(start) }));
+    const back = en("alerts.back", { by: duration(en, 1500) });
+    expect(of({ kind: "clock_set_back", amount_s: 1500 })).toBe(back);
+    const hours = { ahead: "daily_driving", amount_s: 35_400, limit_s: 36_000 };
+    const time = en("sum.time", { time: duration(en, 35_400), limit: duration(en, 36_000) });
+    const line = `${en("kind.daily_driving")} · ${time}`;
+    expect(of({ kind: "limit_ahead", ...hours })).toBe(line);
   });
 });
 

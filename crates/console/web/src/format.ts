@@ -1,7 +1,7 @@
 /** Figures and times as the operator reads them, in the page's language and the browser's zone. */
 
 import type { Translator } from "./i18n";
-import type { Violation } from "./api/types";
+import type { Alert, Violation } from "./api/types";
 
 const LOCALES = { vi: "vi-VN", en: "en-GB" } as const;
 
@@ -99,6 +99,14 @@ export function summary(t: Translator, v: Violation): string {
     return v.rule === null ? length : `${t.code("rule", v.rule)} · ${length}`;
   }
   return t("sum.gap", { time: duration(t, v.duration_s), distance: length });
+}
+
+/** What an alert is about, in one line. */
+export function alertMeasure(t: Translator, a: Alert): string {
+  if (a.kind === "silence") return t("alerts.since", { time: dayTime(a.start) });
+  if (a.kind === "clock_set_back") return t("alerts.back", { by: duration(t, a.amount_s ?? 0) });
+  const [driven, limit] = [duration(t, a.amount_s ?? 0), duration(t, a.limit_s ?? 0)];
+  return `${t.code("kind", a.ahead ?? "")} · ${t("sum.time", { time: driven, limit })}`;
 }
 
 /** The profile's tolerance, km/h: what lies between the average, the limit and the excess. */

@@ -69,7 +69,11 @@ impl Library {
             version: entry.profile.id.version,
             file: old.file.clone().unwrap_or_else(|| "the program".to_owned()),
         };
-        let same = old.profile == entry.profile;
+        // Written in another way it is the same all the same.
+        let same = Profile {
+            content: old.profile.content,
+            ..entry.profile.clone()
+        } == old.profile;
         if old.file.is_some() || (old.profile.id == entry.profile.id && !same) {
             return Err(another());
         }

@@ -2,7 +2,7 @@
 
 use super::rows::Binder;
 use super::writer::Session;
-use super::{positions, rebuild, states, violations};
+use super::{alerts, positions, rebuild, states, violations};
 use crate::batch::{Batch, Claim, Committed, PoisonMessage, Position, Result, StoreError};
 use crate::rows::{put_day_row, put_period};
 use rusqlite::{Connection, OptionalExtension};
@@ -40,7 +40,11 @@ pub(super) fn commit(
     for row in &batch.day_rows {
         file_day(session, row)?;
     }
+    alerts::file(session.conn, Some(claim.partition), &batch.alerts)?;
     states::save(session, claim.partition, &batch.states, batch.checkpoint)?;
+    if let Some(listening) = &batch.listening {
+        states::save_listening(session.conn, claim.partition, listening)?;
+    }
     file_ticks(session.conn, &batch.ticks)?;
     states::advance(
         session.conn,
@@ -52,12 +56,14 @@ pub(super) fn commit(
             registry: batch.registry,
             log: &batch.log,
             tail: batch.tail,
+            profiles: batch.profiles,
             now: batch.now,
         },
     )?;
     if let Some(gap) = &batch.gap {
         let span = (expected, next);
         let (partition, now) = (claim.partition, batch.now);
+        alerts::end_all(session.conn, partition, now)?;
         states::give_up(session.conn, partition, gap, &batch.log, span, now)?;
     }
     Ok(done)

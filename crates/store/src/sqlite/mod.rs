@@ -1,5 +1,6 @@
 //! The store in one SQLite file: one writer thread, a few read-only connections.
 
+mod alerts;
 mod aside;
 mod backup;
 mod commit;
@@ -45,7 +46,7 @@ embed_migrations!("src/sqlite/schema");
 /// 'WYWD': tells the file from any other SQLite database.
 const APPLICATION_ID: i32 = 0x5759_5744;
 /// Of the newest migration in `schema/`.
-const SCHEMA: u32 = 3;
+const SCHEMA: u32 = 5;
 
 /// How the file is opened.
 #[derive(Clone, Debug)]

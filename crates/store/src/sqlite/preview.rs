@@ -26,7 +26,7 @@ impl PreviewStore for SqliteStore {
     ) -> Result<Vec<Foreseen>> {
         let subject = subject.clone();
         self.read(move |c| {
-            let judged = subjects::judge_one(c, &subject, from, judge.as_ref(), &over)?;
+            let judged = subjects::judge_one(c, &subject, from, judge.as_ref(), &over)?.judged;
             let stated = settled(&subject, &judged)?;
             let standing = violations::standing(c, &subject, judged.settled_from)?;
             difference(c, &stated, fallen(&stated, &standing))

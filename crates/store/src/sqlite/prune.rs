@@ -54,6 +54,13 @@ pub(super) fn prune(conn: &Connection, older: &Older) -> Result<u64> {
     )?;
     gone += delete(
         conn,
+        "DELETE FROM alerts WHERE id IN (
+             SELECT id FROM alerts WHERE start < ?1 AND coalesce(ended, raised) < ?1
+             ORDER BY start LIMIT ?2)",
+        (before, ROWS),
+    )?;
+    gone += delete(
+        conn,
         "DELETE FROM reads WHERE seq IN (SELECT seq FROM reads WHERE at < ?1 ORDER BY seq LIMIT ?2)",
         (older.reads.millis(), ROWS),
     )?;

@@ -15,7 +15,7 @@ pub(super) fn claim(conn: &Connection, partition: u32, worker: &str) -> Result<C
             "INSERT INTO partitions (\"partition\", epoch, position, worker, registry, checkpoint)
              VALUES (?1, 1, 0, ?2, 0, 0)
              ON CONFLICT (\"partition\") DO UPDATE SET epoch = epoch + 1, worker = excluded.worker
-             RETURNING epoch, position, log, registry, tail,
+             RETURNING epoch, position, log, registry, tail, listening, profiles,
                  (SELECT coalesce(max(version), 0) FROM registry_versions)",
         )?
         .query_row((partition, worker), |r| {
@@ -26,7 +26,9 @@ pub(super) fn claim(conn: &Connection, partition: u32, worker: &str) -> Result<C
                 log: r.get(2)?,
                 registry: r.get(3)?,
                 tail: r.get::<_, Option<i64>>(4)?.map(i64::cast_unsigned),
-                newest_registry: r.get(5)?,
+                listening: r.get(5)?,
+                profiles: r.get::<_, Option<i64>>(6)?.map(i64::cast_unsigned),
+                newest_registry: r.get(7)?,
             })
         })?;
     Ok(claim)
@@ -130,6 +132,12 @@ pub(super) fn save(
     Ok(())
 }
 
+pub(super) fn save_listening(conn: &Connection, partition: u32, bytes: &[u8]) -> Result<()> {
+    conn.prepare_cached("UPDATE partitions SET listening = ?2 WHERE \"partition\" = ?1")?
+        .execute((partition, bytes))?;
+    Ok(())
+}
+
 /// Instants of a source that are to be judged again.
 pub(super) struct Concerned {
     pub source: i64,
@@ -166,6 +174,7 @@ pub(super) struct Advance<'a> {
     pub registry: u32,
     pub log: &'a str,
     pub tail: Option<u64>,
+    pub profiles: Option<u64>,
     pub now: Timestamp,
 }
 
@@ -175,7 +184,7 @@ pub(super) fn advance(conn: &Connection, a: &Advance<'_>) -> Result<()> {
         "UPDATE partitions SET \"read\" = \"read\" + ?2, filed = filed + ?3,
              repeated = repeated + ?4, aside = aside + ?5, refused = refused + ?6,
              late = late + ?7, registry = ?8, log = ?9, updated = ?10,
-             tail = coalesce(?11, tail)
+             tail = coalesce(?11, tail), profiles = coalesce(?12, profiles)
          WHERE \"partition\" = ?1",
     )?
     .execute((
@@ -190,6 +199,7 @@ pub(super) fn advance(conn: &Connection, a: &Advance<'_>) -> Result<()> {
         a.log,
         a.now.millis(),
         a.tail.map(u64::cast_signed),
+        a.profiles.map(u64::cast_signed),
     ))?;
     Ok(())
 }

@@ -1,13 +1,13 @@
 //! The subject stage: dirty subjects are judged again from their periods, and the difference filed.
 
 use super::rows::all;
-use super::states;
 use super::violations;
 use super::writer::Session;
+use super::{alerts, states};
 use crate::batch::{Judged, Result, SubjectJudge};
 use crate::preview::Overlay;
 use crate::rows::{self, PERIOD, corrupt};
-use crate::stage::{Stage, Window, days, fallen, settled};
+use crate::stage::{Seen, Stage, Window, days, fallen, over, settled};
 use rusqlite::Connection;
 use waywarden_model::hash::partition_of_subject;
 use waywarden_model::{DriverId, Period, Subject, TimeZone, Timestamp};
@@ -25,8 +25,12 @@ pub(super) fn judge(
             .conn
             .prepare_cached("DELETE FROM dirty WHERE subject = ?1")?
             .execute([subject.key()])?;
-        let judged = judge_one(session.conn, subject, *from, judge, &Overlay::default())?;
-        file(session, subject, &judged, stage)?;
+        let seen = judge_one(session.conn, subject, *from, judge, &Overlay::default())?;
+        file(session, subject, &seen.judged, stage)?;
+        let ahead = seen.ahead(subject, judge, stage.now);
+        let over = over(alerts::open_ahead(session.conn, subject)?, &ahead);
+        alerts::end(session.conn, &over, stage.now)?;
+        alerts::file(session.conn, None, &ahead)?;
     }
     Ok(dirty.len())
 }
@@ -57,14 +61,18 @@ pub(super) fn judge_one(
     from: Timestamp,
     judge: &dyn SubjectJudge,
     over: &Overlay,
-) -> Result<Judged> {
+) -> Result<Seen> {
     let mut window = Window::new(judge.window_start(from).min(from));
     loop {
         let on_file = periods(conn, subject, window.start)?;
         let periods = over.laid(subject, window.start, on_file);
         let judged = judge.judge(subject, window.start, &periods);
         if !window.widens(&judged) {
-            return Ok(judged);
+            return Ok(Seen {
+                window: window.start,
+                periods,
+                judged,
+            });
         }
     }
 }

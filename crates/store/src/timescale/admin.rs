@@ -248,7 +248,7 @@ impl Prune {
         let frames = before - FRAMES_LATER_MS;
         let periods = before - PERIODS_LATER_MS;
         let reads = self.older.reads.millis();
-        let steps: [(&str, i64); 4] = [
+        let steps: [(&str, i64); 5] = [
             (
                 "DELETE FROM periods WHERE (source, start) IN (SELECT source, start FROM periods
                      WHERE \"end\" < $1 AND NOT open LIMIT $2)",
@@ -263,6 +263,11 @@ impl Prune {
             (
                 "DELETE FROM records_aside WHERE (source, time, hash) IN
                      (SELECT source, time, hash FROM records_aside WHERE received < $1 LIMIT $2)",
+                before,
+            ),
+            (
+                "DELETE FROM alerts WHERE id IN (SELECT id FROM alerts
+                     WHERE start < $1 AND coalesce(ended, raised) < $1 ORDER BY start LIMIT $2)",
                 before,
             ),
             (

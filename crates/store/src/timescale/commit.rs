@@ -4,7 +4,7 @@ use super::session::Job;
 use super::trouble::Outcome;
 use super::violations::Upserts;
 use super::work::Work;
-use super::{positions, rebuild, tables, violations};
+use super::{alerts, positions, rebuild, tables, violations};
 use crate::batch::{Batch, Claim, Committed, Gap, Position, StoreError};
 use async_trait::async_trait;
 use waywarden_model::SourceId;
@@ -70,6 +70,7 @@ impl Job for Filing {
         tables::file_days(work, &b.day_rows).await?;
         tables::save_states(work, self.partition, &b.states, b.checkpoint).await?;
         tables::file_ticks(work, &b.ticks).await?;
+        alerts::file(work, Some(self.partition), &b.alerts).await?;
         self.advance(work, &done).await?;
         if let Some(gap) = &b.gap {
             self.give_up(work, gap).await?;
@@ -108,7 +109,8 @@ impl Filing {
             "UPDATE partitions SET \"read\" = \"read\" + $2, filed = filed + $3,
                  repeated = repeated + $4, aside = aside + $5, refused = refused + $6,
                  late = late + $7, registry = $8, log = $9, updated = $10,
-                 tail = coalesce($11, tail)
+                 tail = coalesce($11, tail), listening = coalesce($12, listening),
+                 profiles = coalesce($13, profiles)
              WHERE \"partition\" = $1",
             &[
                 &i64::from(self.partition),
@@ -122,6 +124,8 @@ impl Filing {
                 &super::cells::written(&b.log),
                 &b.now.millis(),
                 &b.tail.map(u64::cast_signed),
+                &b.listening,
+                &b.profiles.map(u64::cast_signed),
             ],
         )
         .await?;
@@ -131,6 +135,7 @@ impl Filing {
     /// Notes what of the log was given up; nothing is known of the message below the new position.
     async fn give_up(&self, work: &Work<'_>, gap: &Gap) -> Outcome<()> {
         let b = &self.batch;
+        alerts::end_all(work, self.partition, b.now).await?;
         work.execute(
             "INSERT INTO gaps (at, \"partition\", log_before, log_after, \"from\", \"to\")
              VALUES ($1, $2, $3, $4, $5, $6)",

@@ -5,6 +5,7 @@
 //! shares sessions between transactions nobody could be ended.
 
 mod admin;
+mod alerts;
 mod aside;
 mod cells;
 mod commit;

@@ -76,7 +76,8 @@ impl Reading for OfSubject {
 
     async fn read(&self, work: &Work<'_>) -> Outcome<Vec<Foreseen>> {
         let (subject, judge) = (&self.subject, self.judge.as_ref());
-        let judged = subjects::judge_one(work, subject, self.from, judge, &self.over).await?;
+        let seen = subjects::judge_one(work, subject, self.from, judge, &self.over).await?;
+        let judged = seen.judged;
         let stated = settled(subject, &judged)?;
         let standing = violations::standing(work, subject, judged.settled_from).await?;
         difference(work, &stated, fallen(&stated, &standing)).await

@@ -95,7 +95,7 @@ impl TimescaleStore {
                  WHERE pid = pg_backend_pid()
                  ON CONFLICT (\"partition\") DO UPDATE SET epoch = p.epoch + 1,
                      worker = excluded.worker, pid = excluded.pid, started = excluded.started
-                 RETURNING epoch, position, log, registry, tail,
+                 RETURNING epoch, position, log, registry, tail, listening, profiles,
                      (SELECT coalesce(max(version), 0) FROM registry_versions)",
                 &[&i64::from(partition), &super::cells::written(worker)],
             )
@@ -234,6 +234,8 @@ fn claim_of(partition: u32, row: &Row) -> Outcome<Claim> {
         log: r.text()?,
         registry: r.number()?,
         tail: r.opt::<i64>()?.map(i64::cast_unsigned),
+        listening: r.bytes()?,
+        profiles: r.opt::<i64>()?.map(i64::cast_unsigned),
         newest_registry: r.number()?,
     })
 }

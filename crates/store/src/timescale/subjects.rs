@@ -1,5 +1,6 @@
 //! The subject stage: dirty subjects are judged again from their periods, and the difference filed.
 
+use super::alerts;
 use super::cells::{Table, all, written};
 use super::session::Job;
 use super::trouble::Outcome;
@@ -8,7 +9,7 @@ use super::work::Work;
 use crate::batch::{Judged, SubjectJudge};
 use crate::preview::Overlay;
 use crate::rows::{self, Cells, Columns, PERIOD, corrupt};
-use crate::stage::{Stage, Window, days, fallen, settled};
+use crate::stage::{Seen, Stage, Window, days, fallen, over, settled};
 use async_trait::async_trait;
 use std::sync::Arc;
 use waywarden_model::hash::partition_of_subject;
@@ -32,8 +33,13 @@ impl Job for Judging {
         for subject in subjects {
             if let Some(from) = clear(work, &subject).await? {
                 let judge = self.judge.as_ref();
-                let found = judge_one(work, &subject, from, judge, &Overlay::default()).await?;
-                self.file(work, &subject, &found).await?;
+                let seen = judge_one(work, &subject, from, judge, &Overlay::default()).await?;
+                self.file(work, &subject, &seen.judged).await?;
+                let now = self.stage.now;
+                let ahead = seen.ahead(&subject, judge, now);
+                let over = over(alerts::open_ahead(work, &subject).await?, &ahead);
+                alerts::end(work, &over, now).await?;
+                alerts::file(work, None, &ahead).await?;
             }
             judged += 1;
             if work.has_many_changes() {
@@ -125,14 +131,18 @@ pub(super) async fn judge_one(
     from: Timestamp,
     judge: &dyn SubjectJudge,
     over: &Overlay,
-) -> Outcome<Judged> {
+) -> Outcome<Seen> {
     let mut window = Window::new(judge.window_start(from).min(from));
     loop {
         let on_file = periods(work, subject, window.start).await?;
         let periods = over.laid(subject, window.start, on_file);
         let judged = judge.judge(subject, window.start, &periods);
         if !window.widens(&judged) {
-            return Ok(judged);
+            return Ok(Seen {
+                window: window.start,
+                periods,
+                judged,
+            });
         }
     }
 }

@@ -25,6 +25,7 @@ macro_rules! both {
     };
 }
 
+mod alerts;
 mod any;
 mod aside;
 mod contract;

@@ -116,6 +116,8 @@ fn meet(a: SocketAddr, b: SocketAddr) -> bool {
 
 /// A message holds the frame and its records, which take at most some five times its size.
 const MAX_FRAME: usize = waywarden_bus::MESSAGE_BYTES as usize / 8;
+/// Between ticks that show an unbroken time of listening.
+const LONGEST_TICK: Duration = Duration::from_secs(30);
 
 fn gateway(config: &Config, found: &mut Vec<Problem>) {
     let limits = &config.gateway.limits;
@@ -133,6 +135,11 @@ fn gateway(config: &Config, found: &mut Vec<Problem>) {
     if limits.total_bytes < 128 << 10 {
         let what = "is below 128KiB, which one read may need; the default is 64MiB";
         found.push(Problem::refuse("gateway.max_total_bytes", what));
+    }
+    if config.gateway.times.tick > LONGEST_TICK {
+        let what = "is more than 30s: a worker takes a minute without ticks for an outage, and \
+                    calls nobody silent";
+        found.push(Problem::doubt("gateway.tick_every", what));
     }
     if config.gateway.wire.lenient_checksums {
         let what = "takes damaged frames as good ones; false is right for real devices";

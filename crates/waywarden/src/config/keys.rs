@@ -72,6 +72,26 @@ macro_rules! milliseconds {
     };
 }
 
+macro_rules! optional_milliseconds {
+    ($name:literal, $($field:ident).+, $about:literal) => {
+        Key {
+            name: $name,
+            about: $about,
+            show: |c| {
+                let length = |ms: i64| show_duration(Duration::from_millis(ms.unsigned_abs()));
+                c.$($field).+.map_or_else(|| "\"\"".to_owned(), length)
+            },
+            set: |c, v| {
+                c.$($field).+ = match v.text()? {
+                    "" => None,
+                    _ => Some(millis(v)?),
+                };
+                Ok(())
+            },
+        }
+    };
+}
+
 macro_rules! number {
     ($name:literal, $($field:ident).+, $least:literal, $about:literal) => {
         Key {
@@ -533,22 +553,23 @@ pub const KEYS: &[Key] = &[
         1,
         "Share of the time that this may take while live data waits, at most 100."
     ),
-    Key {
-        name: "worker.late_window",
-        about: "Records received later than this are filed and not judged. Empty: all are judged.",
-        show: |c| {
-            let ms = c.worker.judged_within_ms;
-            let length = |ms: i64| show_duration(Duration::from_millis(ms.unsigned_abs()));
-            ms.map_or_else(|| "\"\"".to_owned(), length)
-        },
-        set: |c, v| {
-            c.worker.judged_within_ms = match v.text()? {
-                "" => None,
-                _ => Some(millis(v)?),
-            };
-            Ok(())
-        },
-    },
+    optional_milliseconds!(
+        "worker.late_window",
+        worker.judged_within_ms,
+        "Records received later than this are filed and not judged. Empty: all are judged."
+    ),
+    optional_milliseconds!(
+        "worker.silent_after",
+        worker.telling.silent_ms,
+        "A vehicle in operation that is not heard of for this long is alerted of (TT 71/2024: 30 \
+         minutes), in time in which all gateways listened. Empty: nobody is told."
+    ),
+    optional_milliseconds!(
+        "worker.warn_ahead",
+        worker.telling.ahead_ms,
+        "Somebody who goes on driving and passes a limit of hours within this long is alerted of; \
+         a quarter of an hour is enough to find a place to stand. Empty: nobody is told."
+    ),
     Key {
         name: "console.listen",
         about: "Address of the API and the page. Beyond loopback TLS or a trusted proxy is needed.",

@@ -36,6 +36,10 @@ pub struct Args {
     /// What is missing in it is given up, and that is written down.
     #[arg(long)]
     accept_gap: bool,
+    /// Go on with other profiles than those that the partitions were judged by. What is on file
+    /// stays as it was judged until `waywarden recalculate`.
+    #[arg(long)]
+    accept_profiles: bool,
 }
 
 /// Works until a signal; then what was stepped is committed, and others take over.
@@ -49,6 +53,7 @@ pub fn run(args: &Args) -> Result<()> {
     if args.accept_gap {
         config.worker.accept_gap = AcceptGap::once();
     }
+    config.worker.accept_profiles = args.accept_profiles;
     let drain = args.drain;
     begin("worker", config, move |config, signals| {
         serve(config, signals, drain)
@@ -182,6 +187,8 @@ pub async fn catch_up(config: &Config, folder: &Path, store: &Arc<dyn Store>) ->
             longest_ms: 0,
             share_percent: 100,
         },
+        // It was asked for: these profiles are meant.
+        accept_profiles: true,
         ..options(config)
     };
     let place = care::Place {

@@ -1,6 +1,7 @@
 /** Requests to the API with the session's cookie. */
 
 import type {
+  Alert,
   List,
   Problem,
   ServiceStatus,
@@ -79,6 +80,7 @@ export const api = {
     return all;
   },
 
+  alerts: (query: Query) => request<List<Alert>>(address("alerts", query)),
   violations: (query: Query) => request<List<Violation>>(address("violations", query)),
   violation: (id: string) =>
     request<ViolationDetail>(address(`violations/${encodeURIComponent(id)}`, { purpose: "review" })),

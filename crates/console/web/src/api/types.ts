@@ -159,6 +159,27 @@ export interface ViolationDetail extends Violation {
   reviews: Review[];
 }
 
+export type AlertKind = "silence" | "clock_set_back" | "limit_ahead";
+
+export interface Alert {
+  id: string;
+  kind: AlertKind;
+  /** Kind of the violation that comes near. */
+  ahead: Kind | null;
+  rule: string | null;
+  /** Plate at the time. */
+  vehicle: string | null;
+  vehicle_id: string | null;
+  driver_id: string | null;
+  operator: string | null;
+  source: string | null;
+  start: string;
+  raised: string;
+  ended: string | null;
+  amount_s: number | null;
+  limit_s: number | null;
+}
+
 export interface ServiceStatus {
   now: string;
   ready: boolean;

@@ -36,6 +36,7 @@ export const en: Record<keyof typeof vi, string> = {
   "error.failed": "The server failed.",
 
   "tab.violations": "Violations",
+  "tab.alerts": "Alerts",
   "tab.vehicles": "Vehicles",
 
   "filter.kind": "Kind of violation",
@@ -57,6 +58,15 @@ export const en: Record<keyof typeof vi, string> = {
   "list.shown": "{n} violations",
   "list.shownMore": "newest {n} violations",
   "list.pickOne": "Choose a violation to see its track, its limit and its speeds.",
+
+  "alerts.shown": "{n} alerts going on",
+  "alerts.shownMore": "newest {n} alerts going on",
+  "alerts.none": "Nothing needs a look.",
+  "alerts.since": "last heard {time}",
+  "alerts.back": "by {by}",
+  "alert.silence": "Silent in operation",
+  "alert.clock_set_back": "Device's clock set back",
+  "alert.limit_ahead": "Limit comes near",
 
   "kind.overspeed": "Overspeed",
   "kind.continuous_driving": "Continuous driving",

@@ -34,6 +34,7 @@ export const vi = {
   "error.failed": "Máy chủ gặp lỗi.",
 
   "tab.violations": "Vi phạm",
+  "tab.alerts": "Cảnh báo",
   "tab.vehicles": "Phương tiện",
 
   "filter.kind": "Loại vi phạm",
@@ -55,6 +56,15 @@ export const vi = {
   "list.shown": "{n} vi phạm",
   "list.shownMore": "{n} vi phạm gần nhất",
   "list.pickOne": "Chọn một vi phạm để xem hành trình, giới hạn và tốc độ.",
+
+  "alerts.shown": "{n} cảnh báo đang diễn ra",
+  "alerts.shownMore": "{n} cảnh báo gần nhất đang diễn ra",
+  "alerts.none": "Không có gì cần xem.",
+  "alerts.since": "nhận tin cuối {time}",
+  "alerts.back": "lùi {by}",
+  "alert.silence": "Mất tín hiệu khi đang hoạt động",
+  "alert.clock_set_back": "Đồng hồ thiết bị bị chỉnh lùi",
+  "alert.limit_ahead": "Sắp quá giờ lái xe",
 
   "kind.overspeed": "Quá tốc độ",
   "kind.continuous_driving": "Lái xe liên tục quá giờ",

@@ -1,22 +1,26 @@
-/** Violations and vehicles, one of them at a time. */
+/** Violations, alerts and vehicles, one of them at a time. */
 
 import { type KeyboardEvent, useRef, useState } from "react";
 import { useTranslator } from "../i18n";
+import { alerts } from "../state/alerts";
 import { fleet } from "../state/fleet";
 import { useStore } from "../state/store";
+import { AlertList } from "./AlertList";
 import { VehicleList } from "./VehicleList";
 import { ViolationList } from "./ViolationList";
 
-const TABS = ["violations", "vehicles"] as const;
+const TABS = ["violations", "alerts", "vehicles"] as const;
 
 export function Lists() {
   const t = useTranslator();
-  const count = useStore(fleet).size;
+  const vehicles = useStore(fleet).size;
+  const open = useStore(alerts)?.items.length ?? 0;
   const [tab, setTab] = useState<(typeof TABS)[number]>("violations");
   const bar = useRef<HTMLDivElement>(null);
   const turn = (e: KeyboardEvent) => {
     if (e.key !== "ArrowLeft" && e.key !== "ArrowRight") return;
-    const other = tab === "violations" ? "vehicles" : "violations";
+    const step = e.key === "ArrowRight" ? 1 : TABS.length - 1;
+    const other = TABS[(TABS.indexOf(tab) + step) % TABS.length] ?? tab;
     setTab(other);
     bar.current?.querySelector<HTMLElement>(`#tab-${other}`)?.focus();
   };
@@ -35,16 +39,15 @@ export function Lists() {
             onClick={() => setTab(name)}
           >
             {t(`tab.${name}`)}
-            {name === "vehicles" && <span className="count">{count}</span>}
+            {name === "vehicles" && <span className="count">{vehicles}</span>}
+            {name === "alerts" && open > 0 && <span className="count">{open}</span>}
           </button>
         ))}
       </div>
       <div className="tab-panel" id="tab-panel" role="tabpanel" aria-labelledby={`tab-${tab}`}>
-        {tab === "violations" ? (
-          <ViolationList />
-        ) : (
-          <VehicleList onViolations={() => setTab("violations")} />
-        )}
+        {tab === "violations" && <ViolationList />}
+        {tab === "alerts" && <AlertList />}
+        {tab === "vehicles" && <VehicleList onViolations={() => setTab("violations")} />}
       </div>
     </section>
   );

@@ -6,6 +6,7 @@ import type { Point, ServiceStatus, Session } from "../api/types";
 import type { Span } from "../map/features";
 import type { Theme } from "../map/palette";
 import { startLanguage } from "../i18n";
+import { loadAlerts } from "./alerts";
 import { loadFleet, moved } from "./fleet";
 import { Store } from "./store";
 import { changed, loadViolations } from "./violations";
@@ -34,6 +35,7 @@ export const cursor = new Store<{ point: Point; over: boolean } | null>(null);
 const STATUS_MS = 5000;
 /** Silence and drivers are not in the stream. */
 const FLEET_MS = 60_000;
+const ALERTS_MS = 15_000;
 
 /** Signs in by the cookie and starts to keep up. */
 export async function enter(): Promise<void> {
@@ -58,6 +60,7 @@ export async function leave(): Promise<void> {
 export function keepUp(): () => void {
   const read = () => {
     void quiet(loadFleet());
+    void quiet(loadAlerts());
     void loadViolations();
   };
   read();
@@ -71,6 +74,7 @@ export function keepUp(): () => void {
   const timers = [
     setInterval(() => void quiet(loadStatus()), STATUS_MS),
     setInterval(() => void quiet(loadFleet()), FLEET_MS),
+    setInterval(() => void quiet(loadAlerts()), ALERTS_MS),
   ];
   return () => {
     stop();

@@ -9,13 +9,14 @@ mod summary;
 pub(super) mod violations;
 
 use super::SqliteStore;
+use crate::alerts::{AlertFilter, AlertKey};
 use crate::batch::Result;
 use crate::read::*;
 use crate::summary::{Summary, SummaryFilter};
 use async_trait::async_trait;
 use waywarden_model::registry::Registers;
 use waywarden_model::{
-    DriverDay, DriverId, LocalDay, Period, SourceId, Timestamp, VehicleId, ViolationId,
+    Alert, DriverDay, DriverId, LocalDay, Period, SourceId, Timestamp, VehicleId, ViolationId,
 };
 
 #[async_trait]
@@ -134,6 +135,17 @@ impl ReadStore for SqliteStore {
     ) -> Result<Vec<Period>> {
         let vehicle = vehicle.clone();
         self.read(move |c| fleet::periods(c, &vehicle, from, to, limit))
+            .await
+    }
+
+    async fn alerts(
+        &self,
+        filter: &AlertFilter,
+        after: Option<AlertKey>,
+        limit: usize,
+    ) -> Result<Vec<Alert>> {
+        let filter = filter.clone();
+        self.read(move |c| super::alerts::list(c, &filter, after, limit))
             .await
     }
 

@@ -35,6 +35,7 @@ pub(super) fn status(c: &Connection) -> Result<StoreStatus> {
         violations_open: count(number(
             "SELECT COUNT(*) FROM violations WHERE status = 'new' AND open = 1",
         )?),
+        alerts_open: crate::sqlite::alerts::open_by_kind(c)?,
     })
 }
 

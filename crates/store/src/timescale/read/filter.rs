@@ -1,11 +1,12 @@
 //! Filters of lists as SQL over `v`, with their values as numbered parameters.
 
+use crate::alerts::AlertFilter;
 use crate::read::ViolationFilter;
 use crate::timescale::cells::{Params, written};
 use tokio_postgres::types::ToSql;
 use waywarden_model::Plate;
 
-pub(super) struct Filter {
+pub(in crate::timescale) struct Filter {
     clauses: Vec<String>,
     values: Vec<Box<dyn ToSql + Sync + Send>>,
 }
@@ -32,6 +33,21 @@ impl Filter {
         this.narrow("v.band =", f.band.as_deref().map(text));
         this.narrow("v.status =", f.status.map(|s| s.name().to_owned()));
         this.narrow("v.open =", f.open);
+        this.vehicle("v", f.vehicle.as_deref());
+        this
+    }
+
+    pub fn of_alerts(f: &AlertFilter) -> Self {
+        let mut this = Self::new();
+        this.narrow("v.start >=", f.from.map(|t| t.millis()));
+        this.narrow("v.start <", f.to.map(|t| t.millis()));
+        this.narrow("v.kind =", f.kind.map(|k| k.name().to_owned()));
+        let operator = f.operator.as_ref();
+        this.narrow(
+            "v.operator =",
+            operator.map(|o| written(o.as_str()).into_owned()),
+        );
+        this.narrow("(v.ended IS NULL) =", f.open);
         this.vehicle("v", f.vehicle.as_deref());
         this
     }

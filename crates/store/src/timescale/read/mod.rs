@@ -10,16 +10,17 @@ mod summary;
 
 use super::cells::all;
 use super::{TimescaleStore, Who};
+use crate::alerts::{AlertFilter, AlertKey};
 use crate::batch::Result;
 use crate::evidence::{EVIDENCE, open};
 use crate::filed::{CHANGE, change, limit as rows, violation, violation_columns};
 use crate::read::*;
 use crate::summary::{Summary, SummaryFilter};
 use async_trait::async_trait;
-use filter::Filter;
+pub(super) use filter::Filter;
 use waywarden_model::registry::Registers;
 use waywarden_model::{
-    DriverDay, DriverId, LocalDay, Period, SourceId, Timestamp, VehicleId, ViolationId,
+    Alert, DriverDay, DriverId, LocalDay, Period, SourceId, Timestamp, VehicleId, ViolationId,
 };
 
 #[async_trait]
@@ -161,6 +162,15 @@ impl ReadStore for TimescaleStore {
         limit: usize,
     ) -> Result<Vec<Period>> {
         fleet::periods(self, vehicle, (from, to), limit).await
+    }
+
+    async fn alerts(
+        &self,
+        filter: &AlertFilter,
+        after: Option<AlertKey>,
+        limit: usize,
+    ) -> Result<Vec<Alert>> {
+        super::alerts::list(self, filter, after, limit).await
     }
 
     async fn status(&self) -> Result<StoreStatus> {

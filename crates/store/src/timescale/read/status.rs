@@ -36,6 +36,7 @@ impl Reading for Status {
         );
         Ok(StoreStatus {
             partitions: all(&work.rows(&sql, &[]).await?, |r| partition(r))?,
+            alerts_open: crate::timescale::alerts::open_by_kind(work).await?,
             ..counts.into_iter().next().unwrap_or_default()
         })
     }
@@ -52,5 +53,6 @@ fn counts(r: &mut impl Columns) -> Result<StoreStatus> {
         dirty_subjects: r.number()?,
         poison: r.number()?,
         violations_open: r.number()?,
+        alerts_open: Vec::new(),
     })
 }
