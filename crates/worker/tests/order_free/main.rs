@@ -215,7 +215,7 @@ fn check_on_services(on: On) {
     if let Err(error) = tried {
         panic!("{error}");
     }
-    println!("{} cases in {} s", done.get(), begun.elapsed().as_secs());
+    eprintln!("{} cases in {} s", done.get(), begun.elapsed().as_secs());
 }
 
 #[test]
