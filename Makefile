@@ -1,6 +1,6 @@
 # The commands of the README. Each checks what it needs first (deploy/needs.sh).
 
-.PHONY: run test build fmt lint web web-test tls-test bench bench-services fuzz needs needs-run needs-test deploy-check services services-stop
+.PHONY: run test faults build fmt lint web web-test tls-test bench bench-services fuzz needs needs-run needs-test deploy-check services services-stop
 
 WEB = crates/console/web
 
@@ -49,6 +49,14 @@ test: needs-test lint web deploy-check
 	cargo test --workspace --no-run
 	deploy/services.sh with cargo test --workspace
 	$(MAKE) web-test
+
+# More faults than `make test` has, in another order: make faults FAULTS=600 SEED=7
+FAULTS ?= 240
+SEED ?= 2
+faults: needs-test
+	cargo test --workspace --test faults --no-run
+	WAYWARDEN_FAULTS=$(FAULTS) WAYWARDEN_FAULTS_SEED=$(SEED) deploy/services.sh with \
+		cargo test --workspace --test faults -- --nocapture
 
 # What is deployed, by the tools of those who run it.
 deploy-check: $(WEB)/node_modules/.package-lock.json

@@ -11,8 +11,14 @@
 #   deploy/services.sh kill|again|freeze|thaw NODE
 #                               for faults: a node of Kafka (kafka-2) or `postgres` is killed and
 #                               started again, or a node stopped and let go on
+#   deploy/services.sh narrow|fill|clear|widen postgres
+#                               for faults: PostgreSQL's log is moved to a small disk of its own,
+#                               room for it is taken, and given back (PostgreSQL is started, if it
+#                               has ended by it), and the log moved back
 #
-# `cluster` is a Kafka of three nodes, for faults. Addresses in WAYWARDEN_TEST_KAFKA and
+# `cluster` is a Kafka of three nodes, for faults. Each node has two more listeners, whose names
+# lead to the same ports of 127.0.0.2 and 127.0.0.3: whoever listens there stands between gateways
+# or workers and the nodes. Addresses in WAYWARDEN_TEST_KAFKA and
 # WAYWARDEN_TEST_POSTGRES stand above everything: nothing is started for them. Kafka comes from Maven
 # Central, TimescaleDB from Debian 13 in a folder of its own (root or sudo). Both speak TLS as well,
 # with certificates of an authority of their own (run/tls/ca.pem): PostgreSQL at the same address,
@@ -116,17 +122,17 @@ format() { # format NAME ARGUMENTS...: makes a node's folders
     exit 1
 }
 
-# node NAME ID CLIENTS CONTROLLER VOTERS COPIES [MORE]: writes the properties of one node, with MORE
-# listeners.
+# node NAME ID CLIENTS CONTROLLER VOTERS COPIES [MORE [TOLD]]: writes the properties of one node, with
+# MORE listeners; clients are TOLD other addresses of them, where those are given.
 node() {
     cat >"$place/run/$1.properties" <<END
 process.roles=broker,controller
 node.id=$2
 controller.quorum.bootstrap.servers=$5
 listeners=PLAINTEXT://127.0.0.1:$3,CONTROLLER://127.0.0.1:$4${7:-}
-advertised.listeners=PLAINTEXT://127.0.0.1:$3${7:-}
+advertised.listeners=PLAINTEXT://127.0.0.1:$3${8:-${7:-}}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,\
-SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL
+SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,GATEWAYS:PLAINTEXT,WORKERS:PLAINTEXT
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 log.dirs=$place/run/$1.data
@@ -197,39 +203,57 @@ start_kafka() {
 start_cluster() {
     alive kafka-1 && alive kafka-2 && alive kafka-3 && return
     libraries
-    local id directory voters="" initial="" n clients=() controllers=()
+    local id directory voters="" initial="" n clients=() controllers=() gateways=() workers=()
     id="$(new_id)"
     for n in 1 2 3; do
         clients[n]="$(free_port)" controllers[n]="$(free_port)"
+        gateways[n]="$(free_port)" workers[n]="$(free_port)"
         voters="$voters${voters:+,}127.0.0.1:${controllers[n]}"
         directory="$(new_id)"
         initial="$initial${initial:+,}$n@127.0.0.1:${controllers[n]}:$directory"
     done
     for n in 1 2 3; do
-        node "kafka-$n" "$n" "${clients[n]}" "${controllers[n]}" "$voters" 3
+        node "kafka-$n" "$n" "${clients[n]}" "${controllers[n]}" "$voters" 3 \
+            ",GATEWAYS://127.0.0.1:${gateways[n]},WORKERS://127.0.0.1:${workers[n]}" \
+            ",GATEWAYS://127.0.0.2:${gateways[n]},WORKERS://127.0.0.3:${workers[n]}"
         format "kafka-$n" --cluster-id "$id" --initial-controllers "$initial"
         launch "kafka-$n"
     done
-    local addresses=""
+    local addresses="" toward_gateways="" toward_workers=""
     for n in 1 2 3; do
         wait_for "${clients[n]}" "Kafka node $n" "$place/run/kafka-$n.log"
         addresses="$addresses${addresses:+,}127.0.0.1:${clients[n]}"
+        toward_gateways="$toward_gateways${toward_gateways:+,}127.0.0.2:${gateways[n]}"
+        toward_workers="$toward_workers${toward_workers:+,}127.0.0.3:${workers[n]}"
     done
     echo "$addresses" >"$place/run/cluster.address"
+    echo "$toward_gateways" >"$place/run/gateways.address"
+    echo "$toward_workers" >"$place/run/workers.address"
     say "Kafka of three nodes at $addresses"
 }
 
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
 inside() {
-    local as=""
-    [ "$(id -u)" = 0 ] || as="sudo"
-    $as chroot --userspec=postgres:postgres --groups=postgres "$place/debian" \
+    as_root chroot --userspec=postgres:postgres --groups=postgres "$place/debian" \
         env -i PATH=/usr/lib/postgresql/17/bin:/usr/bin:/bin LC_ALL=C.UTF-8 "$@"
 }
 
+# PostgreSQL's folder of its log, and where it is while a small disk stands in its place.
+wal="$place/debian/var/lib/postgresql/data/pg_wal"
+wide="$place/debian/var/lib/postgresql/pg_wal"
+
+postgres_port() { grep -o 'port=[0-9]*' "$place/run/postgres.address" | cut -d= -f2; }
+
 launch_postgres() { # launch_postgres PORT: starts the server; waits for a crash to be recovered from
+    local log=""
+    ! mountpoint -q "$wal" || log="-c max_wal_size=64MB -c min_wal_size=32MB"
     # A backend of a server that was killed may hold its memory for a moment.
     for _ in $(seq 50); do
-        inside pg_ctl -D /var/lib/postgresql/data -l /var/lib/postgresql/log -w -o "-p $1 \
+        inside pg_isready -q -h 127.0.0.1 -p "$1" && return
+        inside pg_ctl -D /var/lib/postgresql/data -l /var/lib/postgresql/log -w -o "-p $1 $log \
             -c ssl=on -c listen_addresses=127.0.0.1 -c unix_socket_directories=/tmp \
             -c max_connections=200 \
             -c shared_preload_libraries=timescaledb -c timescaledb.telemetry_level=off" start \
@@ -269,7 +293,8 @@ start_postgres() {
     fi
     local port data=/var/lib/postgresql/data
     port="$(free_port)"
-    rm -rf "$place/debian$data"
+    unmount_wal
+    rm -rf "$place/debian$data" "$wide"
     inside initdb -D $data -U postgres -A trust -E UTF8 --locale=C.UTF-8 \
         >"$place/run/postgres.log" 2>&1
     certificates
@@ -277,6 +302,64 @@ start_postgres() {
     launch_postgres "$port"
     echo "host=127.0.0.1 port=$port user=postgres dbname=postgres" >"$place/run/postgres.address"
     say "PostgreSQL with TimescaleDB at 127.0.0.1:$port"
+}
+
+halt_postgres() {
+    inside pg_ctl -D /var/lib/postgresql/data -m fast -w stop >/dev/null 2>&1 || true
+}
+
+unmount_wal() {
+    ! mountpoint -q "$wal" || as_root umount -l "$wal"
+}
+
+narrow() {
+    halt_postgres
+    as_root mv "$wal" "$wide"
+    as_root mkdir "$wal"
+    if ! as_root mount -t tmpfs -o size=160m waywarden-test "$wal"; then
+        as_root rmdir "$wal"
+        as_root mv "$wide" "$wal"
+        launch_postgres "$(postgres_port)"
+        say "a full disk is tested where a small one may be mounted only: as root, and in a container" \
+            "with the capability SYS_ADMIN"
+        exit 3
+    fi
+    as_root cp -a "$wide/." "$wal/"
+    as_root chown --reference="$wide" "$wal"
+    as_root chmod 700 "$wal"
+    launch_postgres "$(postgres_port)"
+}
+
+widen() {
+    mountpoint -q "$wal" || return 0
+    clear_disk
+    halt_postgres
+    as_root find "$wide" -mindepth 1 -delete
+    as_root cp -a "$wal/." "$wide/"
+    unmount_wal
+    as_root rmdir "$wal"
+    as_root mv "$wide" "$wal"
+    launch_postgres "$(postgres_port)"
+}
+
+ask_postgres() { # ask_postgres STATEMENT
+    inside psql -q -h 127.0.0.1 -p "$(postgres_port)" -U postgres -c "$1" >/dev/null
+}
+
+# What is written from then on is kept for a standby that never comes, as a server is told that has
+# lost one, and all room but what the log has already is taken.
+fill() {
+    mountpoint -q "$wal" || { say "deploy/services.sh narrow comes before it" && exit 2; }
+    ask_postgres "SELECT pg_create_physical_replication_slot('forgotten', true)"
+    as_root dd if=/dev/zero of="$wal/ballast" bs=1M status=none 2>/dev/null || true
+}
+
+clear_disk() {
+    as_root rm -f "$wal/ballast"
+    launch_postgres "$(postgres_port)"
+    ask_postgres "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
+        WHERE slot_name = 'forgotten'"
+    ask_postgres CHECKPOINT
 }
 
 show() { # show VARIABLE NAME
@@ -292,6 +375,8 @@ all() {
     show WAYWARDEN_TEST_KAFKA_SASL kafka-sasl
     show WAYWARDEN_TEST_KAFKA_TLS kafka-tls
     show WAYWARDEN_TEST_KAFKA_CLUSTER cluster
+    show WAYWARDEN_TEST_KAFKA_GATEWAYS gateways
+    show WAYWARDEN_TEST_KAFKA_WORKERS workers
     show WAYWARDEN_TEST_POSTGRES postgres
 }
 
@@ -305,7 +390,8 @@ stop() {
         kill -9 "$pid" 2>/dev/null || true
     done
     if [ -e "$place/run/postgres.address" ]; then
-        inside pg_ctl -D /var/lib/postgresql/data -m fast -w stop >/dev/null 2>&1 || true
+        halt_postgres
+        unmount_wal
     fi
     rm -rf "$place/run"
 }
@@ -353,15 +439,17 @@ kill)
     ;;
 again)
     if [ "$1" = postgres ]; then
-        launch_postgres "$(grep -o 'port=[0-9]*' "$place/run/postgres.address" | cut -d= -f2)"
+        launch_postgres "$(postgres_port)"
     else
         alive "$1" || launch "$1"
     fi
     ;;
 freeze) alive "$1" && kill -STOP "$(cat "$place/run/$1.pid")" ;;
 thaw) alive "$1" && kill -CONT "$(cat "$place/run/$1.pid")" ;;
+narrow | fill | widen) "$command" ;;
+clear) clear_disk ;;
 *)
-    say "deploy/services.sh start|env|stop|with|kill|again|freeze|thaw"
+    say "deploy/services.sh start|env|stop|with|kill|again|freeze|thaw|narrow|fill|clear|widen"
     exit 2
     ;;
 esac

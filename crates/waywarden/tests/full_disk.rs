@@ -4,52 +4,14 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::{Duration, Instant};
+use support::disk::{Disk, MIB};
 use support::{Running, acknowledged, addresses, settled, simulate, token};
 
-const MIB: u64 = 1 << 20;
 const SIZE: u64 = 400 * MIB;
 const VEHICLES: u32 = 18;
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// A file system of [`SIZE`], unmounted with this value.
-struct Disk(PathBuf);
-
-impl Disk {
-    fn mount(at: PathBuf) -> Self {
-        std::fs::create_dir(&at).unwrap();
-        let size = format!("size={SIZE}");
-        let done = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &size, "waywarden-test"])
-            .arg(&at)
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&done.stderr);
-        assert!(
-            done.status.success(),
-            "a full disk is tested as root only: {said}"
-        );
-        Self(at)
-    }
-
-    /// Leaves so much free.
-    fn fill(&self, free: u64) -> PathBuf {
-        let filler = self.0.join("filler");
-        std::fs::write(&filler, []).unwrap();
-        let available = waywarden_gateway::free_space_of(&self.0)().unwrap();
-        let bytes = usize::try_from(available - free).unwrap();
-        std::fs::write(&filler, vec![0xA5; bytes]).unwrap();
-        filler
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
 
 fn until(what: &str, mut ask: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
@@ -98,7 +60,7 @@ fn check(running: Running, dir: &Path, disk: &Disk, free: u64, stuck: impl Fn(&R
 #[test]
 fn at_the_reserve_devices_wait_and_nothing_is_lost() {
     let dir = tempfile::tempdir().unwrap();
-    let disk = Disk::mount(dir.path().join("disk"));
+    let disk = Disk::mount(&dir.path().join("disk"), SIZE);
     let running = start(&disk.0.join("data"), "100MiB");
     check(running, dir.path(), &disk, 110 * MIB, |running| {
         let (status, body) = running.ask("/readyz");
@@ -109,10 +71,9 @@ fn at_the_reserve_devices_wait_and_nothing_is_lost() {
 #[test]
 fn a_disk_that_is_really_full_stops_everything_and_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let disk = Disk::mount(dir.path().join("disk"));
+    let disk = Disk::mount(&dir.path().join("disk"), SIZE);
     let running = start(&disk.0.join("data"), "0B");
-    let place = disk.0.clone();
-    check(running, dir.path(), &disk, 12 * MIB, move |_| {
-        waywarden_gateway::free_space_of(&place)().unwrap() < MIB / 4
+    check(running, dir.path(), &disk, 12 * MIB, |_| {
+        disk.free() < MIB / 4
     });
 }

@@ -97,19 +97,18 @@ fn killed_on_kafka_it_files_what_it_files_undisturbed_on_disk() {
 
 #[test]
 fn killed_on_timescale_it_files_what_it_files_undisturbed_on_disk() {
-    check(&on_timescale(None));
+    check(&on_timescale());
 }
 
 #[test]
 fn killed_on_both_it_files_what_it_files_undisturbed_on_disk() {
-    check(&[on_kafka("WAYWARDEN_TEST_KAFKA", 1), on_timescale(None)].concat());
+    check(&[on_kafka("WAYWARDEN_TEST_KAFKA", 1), on_timescale()].concat());
 }
 
 /// One worker goes and another comes while the fleet drives; then what is on file is looked at.
 fn shared_by(workers: usize, partitions: u32, vehicles: u32) -> (u64, BTreeSet<String>, String) {
     let setup = Setup {
-        brokers: "WAYWARDEN_TEST_KAFKA",
-        copies: 1,
+        wired: false,
         partitions,
         gateways: 1,
         workers,

@@ -1,10 +1,13 @@
 //! An installation of many processes, with wires between them.
 
+use super::disk::{Disk, MIB};
+use super::figures::Figures;
 use super::roles::{Environment, RoleProcess};
-use super::server::{on_kafka, on_timescale, server_port, variables};
+use super::server::{address, database, on_kafka, on_timescale, server_port, store_at, variables};
 use super::wire::Wire;
 use super::{Api, Fleet, PROGRAM};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -13,45 +16,81 @@ const FROM: &str = "2026-03-10T00:00:00+07:00";
 /// In the order of the runs on one disk: vehicles take turns over them.
 const PROTOCOLS: [&str; 3] = ["teltonika", "gt06", "jt808"];
 
-/// Waits until nothing is left in a gateway's spool.
-fn spool_drained(gateway: &mut RoleProcess) {
-    let api = Api::at(&gateway.value(&["health and figures"], "http"));
-    let until = Instant::now() + Duration::from_secs(60);
-    while !api.ask("/metrics").1.contains("spool_active_state 0") {
-        assert!(Instant::now() < until, "{}", gateway.said().join("\n"));
-        std::thread::sleep(Duration::from_millis(100));
-    }
-}
+/// Size of a spool's own disk, where it has one.
+const SPOOL_DISK: u64 = 32 * MIB;
 
 /// What is installed.
 #[derive(Clone, Copy)]
 pub struct Setup {
-    /// Variable that names the brokers.
-    pub brokers: &'static str,
-    pub copies: u32,
+    /// On the Kafka of three nodes, with wires between everything and small disks for the spools.
+    pub wired: bool,
     pub partitions: u32,
     pub gateways: usize,
     pub workers: usize,
 }
 
-/// All processes of an installation, and the wires between them.
+/// Wires that lead on from processes of one role; none where nothing is wired.
+#[derive(Default)]
+pub struct Links {
+    /// To the nodes of Kafka.
+    pub kafka: Vec<Wire>,
+    /// To the store, from each process.
+    pub stores: Vec<Wire>,
+}
+
+impl Links {
+    /// `brokers` names the addresses of the nodes that are given to this role.
+    fn new(brokers: &str, processes: usize) -> Self {
+        // The nodes listen at the same ports of this address (deploy/services.sh).
+        let to_node = |a: &str| {
+            let advertised: SocketAddr = a.parse().unwrap();
+            Wire::at(advertised, vec![([127, 0, 0, 1], advertised.port()).into()])
+        };
+        let to_store = |_| Wire::new(vec![([127, 0, 0, 1], server_port()).into()]);
+        Self {
+            kafka: address(brokers).split(',').map(to_node).collect(),
+            stores: (0..processes).map(to_store).collect(),
+        }
+    }
+
+    /// What leads a process over them.
+    fn variables(&self, n: usize, place: &Environment) -> Environment {
+        let mut found = Environment::new();
+        if !self.kafka.is_empty() {
+            let nodes: Vec<_> = self.kafka.iter().map(|w| w.address.to_string()).collect();
+            found.extend(variables("LOG", &[("BROKERS", nodes.join(","))]));
+        }
+        if let Some(store) = self.stores.get(n) {
+            found.extend(store_at(&database(place), store.address.port()));
+        }
+        found
+    }
+}
+
+/// All processes of an installation, and what is between them.
 pub struct Installation {
     pub folder: PathBuf,
+    /// Without wires: of commands, and of the last worker.
     pub environment: Environment,
     pub gateways: Vec<RoleProcess>,
     pub workers: Vec<RoleProcess>,
     /// From devices to gateways, by protocol.
     pub devices: BTreeMap<&'static str, Wire>,
-    /// From everything to the store.
-    pub store: Wire,
+    pub from_gateways: Links,
+    pub from_workers: Links,
+    /// Of the gateways' spools.
+    pub disks: Vec<Disk>,
     console: Option<RoleProcess>,
 }
 
 impl Installation {
     pub fn start(folder: &Path, setup: Setup, registers: &Path) -> Self {
-        let store = Wire::new(vec![([127, 0, 0, 1], server_port()).into()]);
-        let mut environment = on_kafka(setup.brokers, setup.copies);
-        environment.extend(on_timescale(Some(store.address.port())));
+        let (brokers, copies) = match setup.wired {
+            true => ("WAYWARDEN_TEST_KAFKA_CLUSTER", 3),
+            false => ("WAYWARDEN_TEST_KAFKA", 1),
+        };
+        let mut environment = on_kafka(brokers, copies);
+        environment.extend(on_timescale());
         let given = |values: &[(&'static str, &str)]| -> Vec<(&'static str, String)> {
             values.iter().map(|(n, v)| (*n, (*v).to_owned())).collect()
         };
@@ -83,9 +122,17 @@ impl Installation {
             gateways: Vec::new(),
             workers: Vec::new(),
             devices: wires.into(),
-            store,
+            from_gateways: Links::default(),
+            from_workers: Links::default(),
+            disks: Vec::new(),
             console: None,
         };
+        if setup.wired {
+            place.from_gateways = Links::new("WAYWARDEN_TEST_KAFKA_GATEWAYS", setup.gateways);
+            place.from_workers = Links::new("WAYWARDEN_TEST_KAFKA_WORKERS", setup.workers);
+            let spool = |n| Disk::mount(&place.gateway_folder(n).join("spool"), SPOOL_DISK);
+            place.disks = (0..setup.gateways).map(spool).collect();
+        }
         place.import(registers);
         place.gateways = (0..setup.gateways).map(|n| place.gateway(n)).collect();
         place.workers = (0..setup.workers).map(|n| place.worker(n)).collect();
@@ -93,16 +140,23 @@ impl Installation {
         place
     }
 
+    fn gateway_folder(&self, n: usize) -> PathBuf {
+        self.folder.join(format!("gateway-{n}"))
+    }
+
     pub fn gateway(&self, n: usize) -> RoleProcess {
-        let data = self.folder.join(format!("gateway-{n}"));
         let mut environment = self.environment.clone();
+        environment.extend(self.from_gateways.variables(n, &self.environment));
         environment.extend(variables("GATEWAY", &[("NAME", format!("gateway-{n}"))]));
+        let data = self.gateway_folder(n);
         RoleProcess::start("gateway", &data, &["--any-port"], &environment)
     }
 
     pub fn worker(&self, n: usize) -> RoleProcess {
+        let mut environment = self.environment.clone();
+        environment.extend(self.from_workers.variables(n, &self.environment));
         let data = self.folder.join(format!("worker-{n}"));
-        RoleProcess::start("worker", &data, &[], &self.environment)
+        RoleProcess::start("worker", &data, &[], &environment)
     }
 
     /// Leads the devices to the ports that the gateways have now.
@@ -143,16 +197,26 @@ impl Installation {
         Fleet::spawn(&mut command)
     }
 
+    /// Waits until nothing is left in the gateways' spools.
+    pub fn drained(&mut self) {
+        let until = Instant::now() + Duration::from_secs(120);
+        for gateway in &mut self.gateways {
+            let (probe, mut state) = (gateway.probe(), 1);
+            while state != 0 {
+                assert!(Instant::now() < until, "{}", gateway.said().join("\n"));
+                std::thread::sleep(Duration::from_millis(100));
+                let told = Figures::read(&probe.ask("/metrics").1);
+                state = told.gateway("spool_active_state");
+            }
+        }
+    }
+
     /// Has everything in the log judged and ends gateways and workers, which must end well; what is
     /// on file is asked of a console.
     pub fn finish(&mut self) -> Api {
-        for mut gateway in self.gateways.drain(..) {
-            spool_drained(&mut gateway);
-            gateway.stop();
-        }
-        for worker in self.workers.drain(..) {
-            worker.stop();
-        }
+        self.drained();
+        self.gateways.drain(..).for_each(RoleProcess::stop);
+        self.workers.drain(..).for_each(RoleProcess::stop);
         let data = self.folder.join("last");
         RoleProcess::start("worker", &data, &["--drain"], &self.environment).ended();
         let data = self.folder.join("console");

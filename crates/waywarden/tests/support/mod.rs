@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, dead_code)] // each test file uses a part of it
 
+pub mod disk;
+pub mod figures;
 pub mod installation;
 pub mod powercut;
 pub mod roles;
@@ -244,12 +246,21 @@ impl Fleet {
         Self(command.stderr(Stdio::null()).spawn().unwrap())
     }
 
+    pub fn kill(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+
     pub fn is_driving(&mut self) -> bool {
         self.0.try_wait().unwrap().is_none()
     }
 
-    /// Waits until everything is acknowledged. A fleet whose server is gone would wait for ever.
     pub fn finish(mut self) {
+        self.wait();
+    }
+
+    /// Waits until everything is acknowledged. A fleet whose server is gone would wait for ever.
+    pub fn wait(&mut self) {
         let until = Instant::now() + Duration::from_secs(240);
         while self.is_driving() {
             assert!(Instant::now() < until, "the fleet does not come to its end");
@@ -327,13 +338,17 @@ pub fn violations(running: &Api, token: &str) -> BTreeSet<String> {
     }
 }
 
-pub fn acknowledged(ledger: &Path) -> BTreeSet<(String, i64)> {
+/// A ledger's lines.
+pub fn entries(ledger: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(ledger).unwrap_or_default();
     // A fleet that was killed while it wrote leaves half a line.
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    let lines = whole
-        .lines()
-        .map(|l| serde_json::from_str::<Value>(l).unwrap());
+    let line = |l| serde_json::from_str(l).unwrap();
+    whole.lines().map(line).collect()
+}
+
+pub fn acknowledged(ledger: &Path) -> BTreeSet<(String, i64)> {
+    let lines = entries(ledger).into_iter();
     lines
         .filter(|l| l["state"] == "acknowledged")
         .map(|l| {

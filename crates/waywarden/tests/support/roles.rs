@@ -1,6 +1,7 @@
 //! Gateways, workers and consoles as processes of their own.
 
-use super::PROGRAM;
+use super::figures::Figures;
+use super::{Api, PROGRAM};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -76,6 +77,15 @@ impl RoleProcess {
         let line = self.line(words);
         let behind = line.split(&format!("{name}=")).nth(1).unwrap();
         behind.split_whitespace().next().unwrap().to_owned()
+    }
+
+    /// Where a gateway or a worker tells how it is.
+    pub fn probe(&mut self) -> Api {
+        Api::at(&self.value(&["health and figures"], "http"))
+    }
+
+    pub fn figures(&mut self) -> Figures {
+        Figures::read(&self.probe().ask("/metrics").1)
     }
 
     pub fn signal(&self, signal: Signal) {

@@ -60,54 +60,115 @@ pub fn server_port() -> u16 {
     port.map_or(5432, |p| p.parse().unwrap())
 }
 
-/// A database that is nobody else's; reached at another port where one is given.
-pub fn on_timescale(port: Option<u16>) -> Environment {
+/// A database that is nobody else's.
+pub fn on_timescale() -> Environment {
     let name = format!("waywarden_{}", stamp());
     sql(None, &format!("CREATE DATABASE {name}"));
+    store_at(&name, server_port())
+}
+
+/// That database, reached at this port.
+pub fn store_at(database: &str, port: u16) -> Environment {
     let mut words = server();
-    if let Some(port) = port {
-        words.retain(|w| !w.starts_with("port="));
-        words.push(format!("port={port}"));
-    }
+    words.retain(|w| !w.starts_with("port="));
+    words.extend([format!("port={port}"), format!("dbname={database}")]);
     variables(
         "STORE",
         &[
             ("KIND", "timescale".to_owned()),
-            ("SERVER", format!("{} dbname={name}", words.join(" "))),
+            ("SERVER", words.join(" ")),
         ],
     )
 }
 
-/// Runs a statement on the server itself.
-pub fn sql(database: Option<&str>, statement: &str) {
-    let server = format!(
-        "{} dbname={}",
-        server().join(" "),
-        database.unwrap_or("postgres")
-    );
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let (client, connection) = tokio_postgres::connect(&server, tokio_postgres::NoTls)
-            .await
-            .unwrap();
-        let connection = tokio::spawn(connection);
-        client.batch_execute(statement).await.unwrap();
-        drop(client);
-        connection.await.unwrap().unwrap();
-    });
+/// How an environment reaches the store.
+pub fn server_of(environment: &Environment) -> String {
+    let mut servers = environment.iter().filter(|(n, _)| n.ends_with("__SERVER"));
+    servers.next().unwrap().1.clone()
 }
 
-/// A fault of a service: `kill`, `again`, `freeze` or `thaw` a node.
+/// The database of an environment.
+pub fn database(environment: &Environment) -> String {
+    let server = server_of(environment);
+    let mut words = server.split_whitespace();
+    let name = words.find_map(|w| w.strip_prefix("dbname="));
+    name.unwrap().to_owned()
+}
+
+/// Runs a statement on the server itself.
+pub fn sql(database: Option<&str>, statement: &str) {
+    Session::open(database.unwrap_or("postgres"))
+        .ask(statement)
+        .unwrap();
+}
+
+/// A session on the server itself.
+pub struct Session {
+    runtime: tokio::runtime::Runtime,
+    client: tokio_postgres::Client,
+}
+
+impl Session {
+    pub fn open(database: &str) -> Self {
+        Self::try_open(database).unwrap()
+    }
+
+    /// # Errors
+    /// The server is not there.
+    pub fn try_open(database: &str) -> Result<Self, tokio_postgres::Error> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let server = format!("{} dbname={database}", server().join(" "));
+        let connecting = tokio_postgres::connect(&server, tokio_postgres::NoTls);
+        let (client, connection) = runtime.block_on(connecting)?;
+        runtime.spawn(connection);
+        Ok(Self { runtime, client })
+    }
+
+    /// Rows as texts.
+    ///
+    /// # Errors
+    /// What the server says, also that it is gone.
+    pub fn ask(&self, statement: &str) -> Result<Vec<Vec<String>>, tokio_postgres::Error> {
+        use tokio_postgres::SimpleQueryMessage::Row;
+        let said = self.runtime.block_on(self.client.simple_query(statement))?;
+        let texts = |row: tokio_postgres::SimpleQueryRow| {
+            let cells = (0..row.len()).map(|n| row.get(n).unwrap_or_default().to_owned());
+            cells.collect()
+        };
+        let rows = said.into_iter().filter_map(|message| match message {
+            Row(row) => Some(texts(row)),
+            _ => None,
+        });
+        Ok(rows.collect())
+    }
+
+    /// The one number that a statement gives.
+    pub fn number(&self, statement: &str) -> i64 {
+        self.ask(statement).unwrap()[0][0].parse().unwrap()
+    }
+}
+
+/// A fault of a service: `kill`, `again`, `freeze` or `thaw` a node; what the script has for
+/// PostgreSQL's disk.
 pub fn service(what: &str, node: &str) {
+    serve(what, node).unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// As [`service`], and gives what went wrong.
+pub fn serve(what: &str, node: &str) -> Result<(), String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/services.sh");
     let done = Command::new(script)
         .env("WAYWARDEN_SERVICES", address("WAYWARDEN_TEST_SERVICES"))
         .args([what, node])
         .output()
         .unwrap();
-    assert!(
-        done.status.success(),
-        "{what} {node}: {}",
-        String::from_utf8_lossy(&done.stderr)
-    );
+    let said = String::from_utf8_lossy(&done.stderr);
+    match done.status.success() {
+        true => Ok(()),
+        false => Err(format!("{what} {node}: {said}")),
+    }
 }
