@@ -4,9 +4,11 @@
 
 mod acknowledged;
 mod children;
+mod clock;
 mod decode;
 mod devices;
 mod end_to_end;
+mod fleet;
 mod floor;
 mod idle;
 mod latency;
@@ -37,6 +39,9 @@ struct Args {
     /// What the devices of a measurement are served by, in a process of its own.
     #[arg(long, value_enum, hide = true)]
     serve: Option<servers::Server>,
+    /// What the states of the fleet take, in a process of its own.
+    #[arg(long, hide = true)]
+    states: bool,
 }
 
 /// A part of the table.
@@ -101,6 +106,9 @@ fn main() -> Result<()> {
     servers::raise_open_files()?;
     if let Some(server) = args.serve {
         return servers::serve(server);
+    }
+    if args.states {
+        return rules::tell_states();
     }
     let effort = match args.quick {
         true => Effort {

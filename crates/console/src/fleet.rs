@@ -130,6 +130,7 @@ pub(crate) fn driver(r: &Registry, said: &DriverSaid, at: Timestamp) -> Option<S
         DriverSaid::Licence(d) => Some(d.to_string()),
         DriverSaid::Card(c) => Some(
             r.driver_of_card(c, at)
+                .value
                 .map_or_else(|| format!("card:{c}"), ToString::to_string),
         ),
     }

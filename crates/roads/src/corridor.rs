@@ -55,16 +55,30 @@ impl Corridor {
         if let [only] = self.line.as_slice() {
             return plane.distance_to(*only);
         }
+        // The nearest box first: what it holds is mostly nearer than all other boxes are.
+        let boxes = self.pieces.iter().map(|area| plane.squared_to_area(area));
+        let Some((first, _)) = boxes.clone().enumerate().min_by(|a, b| a.1.total_cmp(&b.1)) else {
+            return f64::INFINITY;
+        };
+        let mut best = self.squared_to_piece(first, &plane);
+        for (n, to_box) in boxes.enumerate() {
+            if n != first && to_box < best {
+                best = best.min(self.squared_to_piece(n, &plane));
+            }
+        }
+        best.sqrt()
+    }
+
+    /// Square metres: the square of the distance to piece `n`.
+    fn squared_to_piece(&self, n: usize, plane: &Plane) -> f64 {
+        let from = n * PER_PIECE;
+        let to = (from + PER_PIECE).min(self.line.len() - 1);
+        let mut last = plane.xy(self.line[from]);
         let mut best = f64::INFINITY;
-        for (n, area) in self.pieces.iter().enumerate() {
-            if plane.distance_to_area(area) >= best {
-                continue;
-            }
-            let from = n * PER_PIECE;
-            let to = (from + PER_PIECE).min(self.line.len() - 1);
-            for ends in self.line[from..=to].windows(2) {
-                best = best.min(plane.distance_to_segment(ends[0], ends[1]));
-            }
+        for next in &self.line[from + 1..=to] {
+            let next = plane.xy(*next);
+            best = best.min(Plane::squared_to_segment(last, next));
+            last = next;
         }
         best
     }

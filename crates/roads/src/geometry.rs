@@ -37,8 +37,11 @@ impl Plane {
 
     /// Metres from the origin to the segment from `a` to `b`.
     pub(crate) fn distance_to_segment(&self, a: Position, b: Position) -> f64 {
-        let [ax, ay] = self.xy(a);
-        let [bx, by] = self.xy(b);
+        Self::squared_to_segment(self.xy(a), self.xy(b)).sqrt()
+    }
+
+    /// Square metres: the square of the distance from the origin to a segment in metres.
+    pub(crate) fn squared_to_segment([ax, ay]: [f64; 2], [bx, by]: [f64; 2]) -> f64 {
         let (dx, dy) = (bx - ax, by - ay);
         let squared = dx * dx + dy * dy;
         let along = if squared > 0.0 {
@@ -47,15 +50,16 @@ impl Plane {
             0.0
         };
         let (x, y) = (ax + along * dx, ay + along * dy);
-        (x * x + y * y).sqrt()
+        x * x + y * y
     }
 
-    /// Metres from the origin to the nearest point of `area`; never more than to what lies in it.
-    pub(crate) fn distance_to_area(&self, area: &Area) -> f64 {
+    /// Square metres: the square of the distance from the origin to the nearest point of `area`;
+    /// never more than to what lies in it.
+    pub(crate) fn squared_to_area(&self, area: &Area) -> f64 {
         let lon = self.origin.lon().clamp(area.low[0], area.high[0]) - self.origin.lon();
         let lat = self.origin.lat().clamp(area.low[1], area.high[1]) - self.origin.lat();
         let (x, y) = (lon * self.east_per_degree, lat * METRES_PER_DEGREE);
-        (x * x + y * y).sqrt()
+        x * x + y * y
     }
 }
 

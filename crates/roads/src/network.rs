@@ -4,9 +4,10 @@ use crate::corridor::Corridor;
 use crate::geometry::{Area, Plane};
 use crate::sign::Stretch;
 use crate::zone::Region;
-use rstar::RTree;
 use rstar::primitives::{GeomWithData, Rectangle};
+use rstar::{AABB, RTree};
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use waywarden_model::registry::{Ban, Registry, RoadSetting};
 use waywarden_model::{Course, LimitSource, Position, Speed, Timestamp};
@@ -79,9 +80,11 @@ impl Network {
 
     /// The road setting that a zone gives at `p`; of several the one with the higher class limits.
     pub fn setting_at(&self, p: Position, t: Timestamp) -> Option<RoadSetting> {
-        self.regions_at(p, t)
-            .filter_map(|r| r.setting)
-            .max_by_key(|s| rank(*s))
+        let mut best = None;
+        self.regions_at(p, t, |r| {
+            best = best.into_iter().chain(r.setting).max_by_key(|s| rank(*s));
+        });
+        best
     }
 
     /// Ids of the zones at `p` whose ban `forbids`, each once, in order.
@@ -94,10 +97,12 @@ impl Network {
         if !self.bans {
             return Vec::new();
         }
-        let banned = self
-            .regions_at(p, t)
-            .filter(|r| r.ban.as_ref().is_some_and(&forbids));
-        let mut ids: Vec<&Arc<str>> = banned.map(|r| &r.id).collect();
+        let mut ids = Vec::new();
+        self.regions_at(p, t, |r| {
+            if r.ban.as_ref().is_some_and(&forbids) {
+                ids.push(&r.id);
+            }
+        });
         ids.sort();
         ids.dedup();
         ids
@@ -117,34 +122,47 @@ impl Network {
     }
 
     fn sign_at(&self, p: Position, course: Option<Course>, t: Timestamp) -> Option<PublishedLimit> {
-        if self.stretches.is_empty() {
-            return None;
-        }
-        let mut near = self.stretch_index.locate_all_at_point(&[p.lon(), p.lat()]);
-        let first = near.next()?;
-        let plane = Plane::around(p);
-        let best = std::iter::once(first)
-            .chain(near)
-            .map(|e| (&self.stretches[e.data.0 as usize], e.data.1 as usize))
-            .filter(|(s, n)| s.in_force(t) && s.holds(*n, &plane, course))
-            .map(|(s, _)| (s.limit, &s.id));
-        highest(best, LimitSource::Sign)
+        let (mut best, mut plane) = (None, None);
+        at_point(&self.stretch_index, p, |(s, n)| {
+            let stretch = &self.stretches[s];
+            let plane = plane.get_or_insert_with(|| Plane::around(p));
+            if stretch.in_force(t) && stretch.holds(n, plane, course) {
+                best = higher(best, (stretch.limit, &stretch.id));
+            }
+        });
+        published(best, LimitSource::Sign)
     }
 
     fn zone_at(&self, p: Position, t: Timestamp) -> Option<PublishedLimit> {
-        let limits = self
-            .regions_at(p, t)
-            .filter_map(|r| r.limit.map(|l| (l, &r.id)));
-        highest(limits, LimitSource::Zone)
+        let mut best = None;
+        self.regions_at(p, t, |r| {
+            if let Some(limit) = r.limit {
+                best = higher(best, (limit, &r.id));
+            }
+        });
+        published(best, LimitSource::Zone)
     }
 
-    fn regions_at(&self, p: Position, t: Timestamp) -> impl Iterator<Item = &Region> {
-        self.region_index
-            .locate_all_at_point(&[p.lon(), p.lat()])
-            .map(|e| (&self.regions[e.data.0 as usize], e.data.1 as usize))
-            .filter(move |(r, n)| r.in_force(t) && r.holds(*n, p))
-            .map(|(r, _)| r)
+    /// Visits the regions in force that hold `p`; one of several polygons perhaps more than once.
+    fn regions_at<'a>(&'a self, p: Position, t: Timestamp, mut visit: impl FnMut(&'a Region)) {
+        at_point(&self.region_index, p, |(r, n)| {
+            let region = &self.regions[r];
+            if region.in_force(t) && region.holds(n, p) {
+                visit(region);
+            }
+        });
     }
+}
+
+/// Visits the object and the part of each box that holds `p`: by a visitor, since the index's
+/// iterator is a large thing to make for every record.
+fn at_point(index: &RTree<Entry>, p: Position, mut visit: impl FnMut((usize, usize))) {
+    let here = AABB::from_point([p.lon(), p.lat()]);
+    let all_visited = index.locate_in_envelope_intersecting_int(&here, |entry| {
+        visit((entry.data.0 as usize, entry.data.1 as usize));
+        ControlFlow::<()>::Continue(())
+    });
+    debug_assert!(all_visited.is_continue());
 }
 
 fn indexed<T>(parts: impl Iterator<Item = (T, Vec<Area>)>) -> (Vec<T>, RTree<Entry>) {
@@ -161,12 +179,18 @@ fn indexed<T>(parts: impl Iterator<Item = (T, Vec<Area>)>) -> (Vec<T>, RTree<Ent
     (objects, RTree::bulk_load(entries))
 }
 
-fn highest<'a>(
-    limits: impl Iterator<Item = (Speed, &'a Arc<str>)>,
-    source: LimitSource,
-) -> Option<PublishedLimit> {
-    let (limit, object) = limits.max_by(|a, b| a.0.cmp(&b.0).then_with(|| b.1.cmp(a.1)))?;
-    Some(PublishedLimit {
+/// Of two limits the higher one, of equal ones that with the smaller id.
+fn higher<'a>(
+    best: Option<(Speed, &'a Arc<str>)>,
+    other: (Speed, &'a Arc<str>),
+) -> Option<(Speed, &'a Arc<str>)> {
+    best.into_iter()
+        .chain([other])
+        .max_by(|a, b| a.0.cmp(&b.0).then_with(|| b.1.cmp(a.1)))
+}
+
+fn published(best: Option<(Speed, &Arc<str>)>, source: LimitSource) -> Option<PublishedLimit> {
+    best.map(|(limit, object)| PublishedLimit {
         limit,
         source,
         object: object.clone(),

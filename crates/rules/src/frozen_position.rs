@@ -28,7 +28,7 @@ struct Still {
     needs_m: i64,
     /// From when the odometer runs on: a vehicle at rest is no case, and its state is the same by
     /// whatever registers it was judged.
-    whom: Option<Whom>,
+    whom: Option<Box<Whom>>,
     fresh: bool,
 }
 
@@ -117,7 +117,7 @@ impl Still {
             self.fresh = true;
             let driver = fix.driver.as_ref();
             self.whom
-                .get_or_insert_with(|| Whom::of(served, driver, profile));
+                .get_or_insert_with(|| Box::new(Whom::of(served, driver, profile)));
         } else if metres == self.from_m {
             (self.start, self.end) = (t, t);
         }

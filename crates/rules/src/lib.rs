@@ -13,6 +13,7 @@ mod forbidden_zone;
 mod frozen_position;
 mod jump;
 mod limit;
+mod named;
 mod overspeed;
 mod permits;
 mod places;

@@ -69,13 +69,13 @@ pub(crate) struct Episode {
 
 /// Takes one interval into the run; gives the run that it ends.
 pub(crate) fn take(
-    run: &mut Option<Episode>,
+    run: &mut Option<Box<Episode>>,
     (from, to): (&Anchor, &Anchor),
     interval: Interval,
     limit: &Limit,
     served: &Served<'_>,
     profile: &Profile,
-) -> Option<Episode> {
+) -> Option<Box<Episode>> {
     let rule = &profile.overspeed;
     let Some(average) = interval.average else {
         return run.take();
@@ -86,7 +86,7 @@ pub(crate) fn take(
     if excess <= Speed::ZERO || !fast_itself {
         return run.take();
     }
-    let episode = run.get_or_insert_with(|| Episode::begin(from, limit, served, profile));
+    let episode = run.get_or_insert_with(|| Box::new(Episode::begin(from, limit, served, profile)));
     episode.grow(to, interval.distance, average, excess, limit);
     None
 }
@@ -140,7 +140,7 @@ impl Episode {
     }
 
     /// The violation of a run that is over, where it was held long enough.
-    pub(crate) fn closed(self, source: &SourceId) -> Option<Violation> {
+    pub(crate) fn closed(&self, source: &SourceId) -> Option<Violation> {
         self.qualifies().then(|| self.violation(source, false))
     }
 

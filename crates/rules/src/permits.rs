@@ -4,6 +4,7 @@
 //! What lapsed is one violation a local day, from the first to the last such fix: it is the day's
 //! service that is at fault, not each trip of it.
 
+use crate::named::Named;
 use crate::profile::Profile;
 use crate::state::Anchor;
 use crate::step::{Context, Served};
@@ -29,6 +30,7 @@ struct Found {
 /// Takes one valid fix that drives.
 pub(crate) fn take(
     state: &mut PermitState,
+    named: &mut Named,
     fix: &Anchor,
     ctx: &Context<'_>,
     served: &Served<'_>,
@@ -44,7 +46,7 @@ pub(crate) fn take(
     });
     let lapsed = |(kind, permit): (Kind, Permit)| Some((kind, lapse(permit, fix.time)?));
     let found = of_vehicle.filter_map(lapsed);
-    let licence = licence(fix, ctx, served, profile);
+    let licence = licence(named, fix, ctx, served, profile);
     for (kind, rule) in found.chain(licence.map(|rule| (Kind::DrivingLicence, rule))) {
         let driver = fix.driver.as_ref();
         let same = |f: &&mut Found| {
@@ -78,18 +80,16 @@ fn lapse(permit: Permit, t: Timestamp) -> Option<Rule> {
 /// What is wrong with the licence of a registered driver; of its class only where the law in force
 /// knows it and the vehicle's.
 fn licence(
+    named: &mut Named,
     fix: &Anchor,
     ctx: &Context<'_>,
     served: &Served<'_>,
     profile: &Profile,
 ) -> Option<Rule> {
-    let driver = ctx.registry.driver(fix.driver.as_ref()?, fix.time)?;
-    lapse(driver.licence, fix.time).or_else(|| {
-        let class = served.vehicle.as_deref()?.class?;
-        let licence = driver.licence_class.as_deref()?;
-        let entitled = profile.licences.as_ref()?.entitles(class, licence)?;
-        (!entitled).then_some(Rule::WrongClass)
-    })
+    let class = served.vehicle.as_deref().and_then(|v| v.class);
+    let licence = named.licence(fix.driver.as_ref()?, class, fix.time, ctx, profile)?;
+    let wrong_class = licence.wrong_class.then_some(Rule::WrongClass);
+    lapse(licence.permit, fix.time).or(wrong_class)
 }
 
 /// Ends the day's.

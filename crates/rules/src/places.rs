@@ -45,10 +45,12 @@ impl Places {
             self.close(source, out);
         }
         let (route, distance) = (&mut self.route, seen.distance);
-        let left = route_deviation::take(route, source, fix, distance, ctx, served, profile);
+        let registered = served.vehicle.as_ref().and_then(|v| v.route.as_deref());
+        let on = registered.and_then(|id| ctx.network.route(id, fix.time));
+        let left = route_deviation::take(route, source, fix, distance, on, served, profile);
         out.all(left);
         let (stop, stands) = (&mut self.stop, seen.stands.as_ref());
-        let over = unregistered_stop::take(stop, source, fix, stands, ctx, served, profile);
+        let over = unregistered_stop::take(stop, source, fix, stands, on, served, profile);
         out.all(over);
         let moved = Moved {
             to: fix,

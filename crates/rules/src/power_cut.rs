@@ -12,7 +12,7 @@ use waywarden_model::{Alarm, DriverId, Kind, Record, Rule, SourceId, Timestamp, 
 
 /// The cut that goes on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct PowerState(Option<Cut>);
+pub(crate) struct PowerState(Option<Box<Cut>>);
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Cut {
@@ -34,7 +34,7 @@ pub(crate) fn take(
     profile: &Profile,
 ) -> Option<Violation> {
     let quiet = |cut: &Cut| record.time.since(cut.end) >= cut.quiet_ms;
-    let ended = if state.0.as_ref().is_some_and(quiet) {
+    let ended = if state.0.as_deref().is_some_and(quiet) {
         close(state, source)
     } else {
         None
@@ -50,13 +50,13 @@ pub(crate) fn take(
             cut.fresh = true;
         }
         (none, Some(rule), Some(driver)) => {
-            *none = Some(Cut {
+            *none = Some(Box::new(Cut {
                 start: record.time,
                 end: record.time,
                 quiet_ms: rule.power_quiet_s * 1000,
                 whom: Whom::of(served, driver, profile),
                 fresh: true,
-            });
+            }));
         }
         (None, ..) => {}
     }

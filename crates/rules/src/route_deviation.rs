@@ -6,7 +6,7 @@
 
 use crate::profile::Profile;
 use crate::state::Anchor;
-use crate::step::{Context, Served};
+use crate::step::Served;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use waywarden_model::registry::Transport;
@@ -14,10 +14,11 @@ use waywarden_model::{
     Distance, DriverId, Figures, Kind, OperatorId, Plate, ProfileId, SourceId, Span, Subject,
     Timestamp, VehicleId, Violation,
 };
+use waywarden_roads::Corridor;
 
 /// The episode outside, if one is going on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct RouteState(Option<Away>);
+pub(crate) struct RouteState(Option<Box<Away>>);
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Away {
@@ -38,13 +39,14 @@ struct Away {
     fresh: bool,
 }
 
-/// Takes one valid fix and the distance since the one before it; gives the violation it closes.
+/// Takes one valid fix and the distance since the one before it; `on` is the vehicle's registered
+/// route. Gives the violation it closes.
 pub(crate) fn take(
     state: &mut RouteState,
     source: &SourceId,
     fix: &Anchor,
     distance: Distance,
-    ctx: &Context<'_>,
+    on: Option<&Corridor>,
     served: &Served<'_>,
     profile: &Profile,
 ) -> Option<Violation> {
@@ -52,9 +54,7 @@ pub(crate) fn take(
         .vehicle
         .as_ref()
         .filter(|v| v.transport == Some(Transport::FixedRoute));
-    let id = vehicle.and_then(|v| v.route.as_deref());
-    let corridor = id.and_then(|id| ctx.network.route(id, fix.time));
-    let (Some(vehicle), Some(corridor)) = (vehicle, corridor) else {
+    let (Some(vehicle), Some(corridor)) = (vehicle, on) else {
         return close(state, source);
     };
     let left_another = state.0.as_ref().is_some_and(|a| a.route != *corridor.id());
@@ -76,7 +76,7 @@ pub(crate) fn take(
             away.distance += distance;
             away
         }
-        none => none.insert(Away {
+        none => none.insert(Box::new(Away {
             route: corridor.id().clone(),
             start: fix.time,
             end: fix.time,
@@ -96,7 +96,7 @@ pub(crate) fn take(
                 Distance::from_metres(profile.route.min_m),
             ),
             fresh: true,
-        }),
+        })),
     };
     away.end = fix.time;
     away.fixes = away.fixes.saturating_add(u32::from(beyond));

@@ -2,6 +2,7 @@
 
 use crate::driving::DrivingState;
 use crate::filter::FilterState;
+use crate::named::Named;
 use crate::overspeed::Episode;
 use crate::permits::PermitState;
 use crate::places::Places;
@@ -35,7 +36,8 @@ pub(crate) struct Anchor {
     pub driver: Option<DriverId>,
 }
 
-/// One source's state: a function of its records so far, the registers and the profiles.
+/// One source's state: a function of its records so far, the registers and the profiles. What goes on
+/// at times only is boxed: of most sources at most instants there is none of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SourceState {
     pub(crate) source: SourceId,
@@ -47,7 +49,7 @@ pub struct SourceState {
     /// The last record whose time and position are valid (reading E1).
     pub(crate) placed: Option<Anchor>,
     pub(crate) filter: FilterState,
-    pub(crate) overspeed: Option<Episode>,
+    pub(crate) overspeed: Option<Box<Episode>>,
     pub(crate) driving: DrivingState,
     pub(crate) places: Places,
     pub(crate) permits: PermitState,
@@ -58,6 +60,8 @@ pub struct SourceState {
     /// What the source serves, kept from the registers until it ends; never saved.
     #[serde(skip)]
     pub(crate) assignment: Option<(u32, Dated<Option<Arc<Assignment>>>)>,
+    #[serde(skip)]
+    pub(crate) named: Named,
 }
 
 impl SourceState {
@@ -77,6 +81,7 @@ impl SourceState {
             power: PowerState::default(),
             day: None,
             assignment: None,
+            named: Named::default(),
         }
     }
 

@@ -93,13 +93,13 @@ pub fn step(
     let kept = kept.filter(|(v, d)| *v == version && d.validity.holds_at(record.time));
     let (_, dated) =
         kept.unwrap_or_else(|| (version, ctx.registry.assignment(&state.source, record.time)));
-    let profile = Arc::clone(ctx.profiles.at(record.time));
+    let profile = ctx.profiles.at(record.time);
     let served = Served {
         vehicle: &dated.value,
         registry: version,
     };
-    let verdict = judge(state, record, ctx, &served, &profile, out);
-    power(state, record, &served, &profile, out);
+    let verdict = judge(state, record, ctx, &served, profile, out);
+    power(state, record, &served, profile, out);
     count(state, record, verdict, &served, ctx, out);
     state.assignment = Some((version, dated));
     verdict
@@ -125,31 +125,32 @@ fn judge(
         profile,
         zone: ctx.profiles.zone(),
     };
+    let driver = driver_after(state, record, ctx);
     let Some(filtered) = filtered else {
-        said(state, record, ctx);
+        said(state, record, driver);
         return Verdict::NotAFix;
     };
     match filtered {
         Filtered::Invalid(reason) => {
             if names_driver(record.kind, reason) {
-                said(state, record, ctx);
+                said(state, record, driver);
             }
             Verdict::Invalid(reason)
         }
         Filtered::Placed(reason) => {
             place(state, record, served, profile, out);
             if names_driver(record.kind, reason) {
-                said(state, record, ctx);
+                said(state, record, driver);
             }
             Verdict::Invalid(reason)
         }
         Filtered::Valid(fix) => {
-            let to = anchor(state, record, fix, ctx);
+            let to = anchor(record, fix, &driver);
             place(state, record, served, profile, out);
             if served.primary() {
                 drive(state, record, &to, ctx, &scene, out);
             }
-            said(state, record, ctx);
+            said(state, record, driver);
             // No more than is asked for: else no state would be what it was before a late record.
             let enough = profile.tampering.as_ref().map_or(0, |t| t.jump_fixes);
             state.shown = state.shown.saturating_add(1).min(enough);
@@ -157,7 +158,7 @@ fn judge(
             Verdict::Valid
         }
         Filtered::Anchored(fix) => {
-            let to = anchor(state, record, fix, ctx);
+            let to = anchor(record, fix, &driver);
             if let Some(from) = state.last.as_ref().filter(|_| served.primary()) {
                 let from = (from, state.shown);
                 let jumped = jump::between(from, &to, &state.source, served, profile);
@@ -165,7 +166,7 @@ fn judge(
             }
             state.shown = 1;
             stop_computing(state, &scene, &to, out);
-            said(state, record, ctx);
+            said(state, record, driver);
             state.placed = Some(to.clone());
             state.last = Some(to);
             Verdict::Valid
@@ -203,17 +204,17 @@ fn names_driver(kind: RecordKind, reason: InvalidReason) -> bool {
     card || matches!(reason, NoFix | NoSpeed | ZeroCoordinate)
 }
 
-fn anchor(state: &SourceState, record: &Record, fix: Fix, ctx: &Context<'_>) -> Anchor {
+fn anchor(record: &Record, fix: Fix, driver: &Option<DriverId>) -> Anchor {
     Anchor {
         time: record.time,
         position: fix.position,
         speed: fix.speed,
-        driver: driver_after(state, record, ctx),
+        driver: driver.clone(),
     }
 }
 
 /// The driver behind this record: what it says, else who drove before (carried over 'not said').
-fn driver_after(state: &SourceState, record: &Record, ctx: &Context<'_>) -> Option<DriverId> {
+fn driver_after(state: &mut SourceState, record: &Record, ctx: &Context<'_>) -> Option<DriverId> {
     if record.kind == RecordKind::CardOut {
         return None;
     }
@@ -221,19 +222,12 @@ fn driver_after(state: &SourceState, record: &Record, ctx: &Context<'_>) -> Opti
         DriverSaid::NotSaid => state.driver.clone(),
         DriverSaid::Nobody => None,
         DriverSaid::Licence(id) => Some(id.clone()),
-        DriverSaid::Card(card) => {
-            let known = ctx.registry.driver_of_card(card, record.time).cloned();
-            known.or_else(|| Some(DriverId::new(format!("card:{}", card.spelled()))))
-        }
+        DriverSaid::Card(card) => Some(state.named.holder(card, record.time, ctx)),
     }
 }
 
-fn said(state: &mut SourceState, record: &Record, ctx: &Context<'_>) {
-    let silent = record.driver == DriverSaid::NotSaid && record.kind != RecordKind::CardOut;
-    if silent {
-        return;
-    }
-    let driver = driver_after(state, record, ctx);
+/// What a record says of the driver counts from behind it on.
+fn said(state: &mut SourceState, record: &Record, driver: Option<DriverId>) {
     if driver != state.driver {
         driving::change_driver(&mut state.driving, record.time, driver.as_ref());
         state.driver = driver;
@@ -305,7 +299,8 @@ fn drive(
     places.take(source, &seen, ctx, (served, profile), out);
     roll_day(state, record.time, ctx, out);
     if state.driving.open_since().is_some() {
-        permits::take(&mut state.permits, to, ctx, served, profile);
+        let (permits, named) = (&mut state.permits, &mut state.named);
+        permits::take(permits, named, to, ctx, served, profile);
     }
     if let Some(day) = &mut state.day {
         day.stops += u32::from(stopped);
@@ -387,7 +382,7 @@ pub fn flush(state: &mut SourceState, out: &mut Outputs) {
 /// End of the data: what is open is judged with what is there (reading C8).
 pub fn finish(state: &mut SourceState, ctx: &Context<'_>, out: &mut Outputs) {
     if let Some(last) = state.last.clone() {
-        let profile = Arc::clone(ctx.profiles.at(last.time));
+        let profile = ctx.profiles.at(last.time);
         let vehicle = state.assignment.as_ref().and_then(|(_, d)| d.value.clone());
         let served = Served {
             vehicle: &vehicle,
@@ -396,7 +391,7 @@ pub fn finish(state: &mut SourceState, ctx: &Context<'_>, out: &mut Outputs) {
         let scene = Scene {
             source: &state.source.clone(),
             served: &served,
-            profile: &profile,
+            profile,
             zone: ctx.profiles.zone(),
         };
         stop_computing(state, &scene, &last, out);

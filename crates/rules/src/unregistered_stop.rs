@@ -8,7 +8,7 @@
 use crate::distance::great_circle_km;
 use crate::profile::Profile;
 use crate::state::Anchor;
-use crate::step::{Context, Served};
+use crate::step::Served;
 use crate::whom::Whom;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use waywarden_roads::Corridor;
 
 /// The stop at which the vehicle stands, where its transport has registered ones.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct StopState(Option<Standing>);
+pub(crate) struct StopState(Option<Box<Standing>>);
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Standing {
@@ -40,25 +40,21 @@ pub(crate) struct Stands {
     pub door: Option<bool>,
 }
 
-/// Takes one valid fix; `stands` is None while it drives. Gives the violation it closes.
+/// Takes one valid fix; `stands` is None while it drives, `on` is the vehicle's registered route.
+/// Gives the violation it closes.
 pub(crate) fn take(
     state: &mut StopState,
     source: &SourceId,
     fix: &Anchor,
     stands: Option<&Stands>,
-    ctx: &Context<'_>,
+    on: Option<&Corridor>,
     served: &Served<'_>,
     profile: &Profile,
 ) -> Option<Violation> {
     let rule = profile.stops.as_ref();
-    let vehicle = served.vehicle.as_deref();
-    let vehicle = vehicle.filter(|v| {
-        v.transport
-            .is_some_and(|t| rule.is_some_and(|r| r.transport.contains(&t)))
-    });
-    let id = vehicle.and_then(|v| v.route.as_deref());
-    let corridor = id.and_then(|id| ctx.network.route(id, fix.time));
-    let (Some(stands), Some(rule), Some(corridor)) = (stands, rule, corridor) else {
+    let transport = served.vehicle.as_deref().and_then(|v| v.transport);
+    let rule = rule.filter(|r| transport.is_some_and(|t| r.transport.contains(&t)));
+    let (Some(stands), Some(rule), Some(corridor)) = (stands, rule, on) else {
         return close(state, source);
     };
     let changed = state.0.as_ref().is_some_and(|s| s.route != *corridor.id());
@@ -67,15 +63,17 @@ pub(crate) fn take(
     if fix.speed > Speed::from_kmh(profile.driving.moving_above_kmh) {
         return ended;
     }
-    let standing = state.0.get_or_insert_with(|| Standing {
-        start: stands.since,
-        end: stands.since,
-        at: fix.position,
-        route: corridor.id().clone(),
-        door: None,
-        needs_ms: rule.min_s * 1000,
-        whom: Some(Whom::of(served, fix.driver.as_ref(), profile)),
-        fresh: true,
+    let standing = state.0.get_or_insert_with(|| {
+        Box::new(Standing {
+            start: stands.since,
+            end: stands.since,
+            at: fix.position,
+            route: corridor.id().clone(),
+            door: None,
+            needs_ms: rule.min_s * 1000,
+            whom: Some(Whom::of(served, fix.driver.as_ref(), profile)),
+            fresh: true,
+        })
     });
     standing.goes_on(fix, stands.door, corridor, profile.driving.displacement_m);
     ended

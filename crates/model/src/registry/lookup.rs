@@ -118,20 +118,28 @@ impl Registry {
         Dated { value, validity }
     }
 
-    /// Whose card it is at `t`, in whatever case its number is written.
-    pub fn driver_of_card(&self, card: &CardId, t: Timestamp) -> Option<&DriverId> {
-        let rows = self.cards.get(&card.spelled())?;
-        rows.iter()
-            .map(|i| &self.registers.cards[*i])
-            .find(|c| c.validity.holds_at(t))
-            .map(|c| &c.driver)
+    /// Whose card it is at `t`, in whatever case its number is written, and for how long that stays
+    /// true.
+    pub fn driver_of_card(&self, card: &CardId, t: Timestamp) -> Dated<Option<&DriverId>> {
+        let mut validity = Validity::ALWAYS;
+        let rows = self.cards.get(&card.spelled());
+        let cards = rows.into_iter().flatten();
+        let cards = cards.map(|i| &self.registers.cards[*i]);
+        let card = current(cards, |c| c.validity, t, &mut validity);
+        Dated {
+            value: card.map(|c| &c.driver),
+            validity,
+        }
     }
 
-    pub fn driver(&self, id: &DriverId, t: Timestamp) -> Option<&Driver> {
-        let rows = self.drivers.get(id)?;
-        rows.iter()
-            .map(|i| &self.registers.drivers[*i])
-            .find(|d| d.validity.holds_at(t))
+    /// The driver as he is at `t`, and for how long that stays true.
+    pub fn driver(&self, id: &DriverId, t: Timestamp) -> Dated<Option<&Driver>> {
+        let mut validity = Validity::ALWAYS;
+        let rows = self.drivers.get(id);
+        let drivers = rows.into_iter().flatten();
+        let drivers = drivers.map(|i| &self.registers.drivers[*i]);
+        let value = current(drivers, |d| d.validity, t, &mut validity);
+        Dated { value, validity }
     }
 
     pub fn device(&self, id: &str, t: Timestamp) -> Option<&Device> {
