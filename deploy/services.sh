@@ -245,11 +245,13 @@ inside() {
 wal="$place/debian/var/lib/postgresql/data/pg_wal"
 wide="$place/debian/var/lib/postgresql/pg_wal"
 
+is_narrow() { as_root mountpoint -q "$wal"; }
+
 postgres_port() { grep -o 'port=[0-9]*' "$place/run/postgres.address" | cut -d= -f2; }
 
 launch_postgres() { # launch_postgres PORT: starts the server; waits for a crash to be recovered from
     local log=""
-    ! mountpoint -q "$wal" || log="-c max_wal_size=64MB -c min_wal_size=32MB"
+    ! is_narrow || log="-c max_wal_size=64MB -c min_wal_size=32MB"
     # A backend of a server that was killed may hold its memory for a moment.
     for _ in $(seq 50); do
         inside pg_isready -q -h 127.0.0.1 -p "$1" && return
@@ -309,10 +311,12 @@ halt_postgres() {
 }
 
 unmount_wal() {
-    ! mountpoint -q "$wal" || as_root umount -l "$wal"
+    ! is_narrow || as_root umount -l "$wal"
 }
 
 narrow() {
+    # A test that was killed may have left it so.
+    widen
     halt_postgres
     as_root mv "$wal" "$wide"
     as_root mkdir "$wal"
@@ -331,7 +335,7 @@ narrow() {
 }
 
 widen() {
-    mountpoint -q "$wal" || return 0
+    is_narrow || return 0
     clear_disk
     halt_postgres
     as_root find "$wide" -mindepth 1 -delete
@@ -349,7 +353,7 @@ ask_postgres() { # ask_postgres STATEMENT
 # What is written from then on is kept for a standby that never comes, as a server is told that has
 # lost one, and all room but what the log has already is taken.
 fill() {
-    mountpoint -q "$wal" || { say "deploy/services.sh narrow comes before it" && exit 2; }
+    is_narrow || { say "deploy/services.sh narrow comes before it" && exit 2; }
     ask_postgres "SELECT pg_create_physical_replication_slot('forgotten', true)"
     as_root dd if=/dev/zero of="$wal/ballast" bs=1M status=none 2>/dev/null || true
 }

@@ -10,9 +10,19 @@ const INSIDE_COPY: &str = "SELECT p.\"partition\", p.epoch, p.position, a.pid, a
     WHERE a.state = 'active' AND a.query LIKE 'COPY positions%' AND a.backend_xid IS NOT NULL
         AND a.wait_event_type = ";
 
+/// A frozen worker, and what it was at.
+struct Frozen {
+    worker: usize,
+    partition: String,
+    epoch: String,
+    position: String,
+    transaction: String,
+}
+
 /// The COPY is held at its beginning by a lock until its worker is frozen: then it waits for rows
-/// that do not come, in a transaction that has the partition's row.
-pub fn inside_copy(scene: &mut Scene) {
+/// that do not come, in a transaction that has the partition's row. None where another worker had
+/// claimed the partition in this very moment.
+fn freeze(scene: &mut Scene) -> Option<Frozen> {
     let (lock, look) = (scene.session(), scene.session());
     lock.ask("BEGIN; LOCK TABLE ONLY positions IN SHARE MODE")
         .unwrap();
@@ -22,32 +32,59 @@ pub fn inside_copy(scene: &mut Scene) {
         found = waiting.into_iter().next();
         found.is_some()
     });
-    let [partition, epoch, position, pid, transaction, port] = found.unwrap().try_into().unwrap();
+    let [partition, epoch, position, pid, transaction, port] = found?.try_into().unwrap();
     let mut stores = scene.place.from_workers.stores.iter();
     let port = port.parse().unwrap();
-    let n = stores.position(|wire| wire.reaches_from(port)).unwrap();
-    scene.place.workers[n].signal(Signal::STOP);
+    let worker = stores.position(|wire| wire.reaches_from(port))?;
+    scene.place.workers[worker].signal(Signal::STOP);
     lock.ask("COMMIT").unwrap();
+    let outcome = format!("SELECT pg_xact_status('{transaction}'::xid8)");
+    let mut waits = false;
     until("its COPY waits for rows", 30, || {
         let waiting = look.ask(&format!("{INSIDE_COPY}'Client' AND a.pid = {pid}"));
-        waiting.unwrap().len() == 1
+        waits = waiting.unwrap().len() == 1;
+        waits || look.ask(&outcome).unwrap() != [["in progress"]]
     });
+    if !waits {
+        scene.place.workers[worker].signal(Signal::CONT);
+        return None;
+    }
+    Some(Frozen {
+        worker,
+        partition,
+        epoch,
+        position,
+        transaction,
+    })
+}
 
-    let stands = format!("FROM partitions WHERE \"partition\" = {partition} AND");
-    let gone_on = format!("SELECT count(*) {stands} epoch > {epoch} AND position > {position}");
+pub fn inside_copy(scene: &mut Scene) {
+    scene.each_partition_is_worked_once();
+    let mut frozen = None;
+    until("a worker is frozen inside its COPY", 60, || {
+        frozen = freeze(scene);
+        frozen.is_some()
+    });
+    let f = frozen.unwrap();
+    let look = scene.session();
+    let stands = format!("FROM partitions WHERE \"partition\" = {} AND", f.partition);
+    let gone_on = format!(
+        "SELECT count(*) {stands} epoch > {} AND position > {}",
+        f.epoch, f.position
+    );
     until("its successor goes on", 90, || look.number(&gone_on) == 1);
-    let outcome = format!("SELECT pg_xact_status('{transaction}'::xid8)");
+    let outcome = format!("SELECT pg_xact_status('{}'::xid8)", f.transaction);
     let before = look.number(&format!("SELECT position {stands} true"));
     assert_eq!(look.ask(&outcome).unwrap(), [["aborted"]]);
 
-    scene.place.workers[n].signal(Signal::CONT);
+    scene.place.workers[f.worker].signal(Signal::CONT);
     // It has given up what it believed to own, if each partition is worked once.
     scene.each_partition_is_worked_once();
-    assert_eq!(
-        look.ask(&outcome).unwrap(),
-        [["aborted"]],
-        "what it began is undone"
+    let undone = look.ask(&outcome).unwrap();
+    assert_eq!(undone, [["aborted"]], "what it began is undone");
+    let kept = format!(
+        "SELECT count(*) {stands} epoch > {} AND position >= {before}",
+        f.epoch
     );
-    let kept = format!("SELECT count(*) {stands} epoch > {epoch} AND position >= {before}");
     assert_eq!(look.number(&kept), 1, "the successor's work stands");
 }
