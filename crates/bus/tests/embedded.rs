@@ -364,7 +364,9 @@ async fn what_nobody_has_released_is_not_divided_by_trimming() {
     }
     log.release(0, 2).await.unwrap();
     assert_eq!(log.trim(Timestamp::MAX).await.unwrap(), 0);
-    let databases = segments(folder.path()).into_iter().filter(|n| n.ends_with(".db"));
+    let databases = segments(folder.path())
+        .into_iter()
+        .filter(|n| n.ends_with(".db"));
     assert_eq!(databases.count(), 1, "no file for each look");
     log.release(0, 3).await.unwrap();
     assert_eq!(log.trim(Timestamp::MAX).await.unwrap(), 3);

@@ -53,7 +53,7 @@ fn on_secured_servers_it_files_what_it_files_on_its_own_disk() {
     let environment = [
         on_kafka("WAYWARDEN_TEST_KAFKA_SASL", 1),
         variables("LOG", &[("CLIENT_FILE", told(&settings))]),
-        on_timescale(None),
+        on_timescale(),
         variables("STORE", &[("CA_FILE", told(&authority))]),
     ]
     .concat();

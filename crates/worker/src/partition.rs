@@ -86,9 +86,7 @@ impl WorkerError {
             // commits.
             Self::Store(error) => matches!(
                 error,
-                StoreError::Failed(_)
-                    | StoreError::Insecure(_)
-                    | StoreError::PositionMoved { .. }
+                StoreError::Failed(_) | StoreError::Insecure(_) | StoreError::PositionMoved { .. }
             ),
             Self::Bus(error) => matches!(
                 error,

@@ -118,13 +118,13 @@ async fn with_another_number_of_partitions_sources_go_on_where_they_were() {
         let receipt = log.append(partition, announced).await.unwrap();
         receipt.await.unwrap().unwrap();
     }
-    append(&log, &fleet, 0..4500).await;
+    append(&*log, &fleet, 0..4500).await;
     work_and_be_lost(&log, &store, false).await;
 
     let other = open_log(second.path(), 5);
-    append(&other, &fleet, 4500..6000).await;
+    append(&*other, &fleet, 4500..6000).await;
     work_and_be_lost(&other, &store, true).await;
-    append(&other, &fleet, 6000..8640).await;
+    append(&*other, &fleet, 6000..8640).await;
     work_and_be_lost(&other, &store, false).await;
     let status = store.status().await.unwrap();
     for partition in status.partitions {
