@@ -277,7 +277,11 @@ impl Program {
     }
 }
 
-fn program() -> Result<PathBuf> {
+/// The program, built beside this one.
+///
+/// # Errors
+/// It is not there.
+pub fn program() -> Result<PathBuf> {
     let program = std::env::current_exe()?.with_file_name("waywarden");
     ensure!(
         program.exists(),

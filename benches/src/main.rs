@@ -8,6 +8,7 @@ mod clock;
 mod decode;
 mod devices;
 mod end_to_end;
+mod evaluate;
 mod fleet;
 mod floor;
 mod idle;
@@ -49,6 +50,7 @@ struct Args {
 enum Part {
     Decode,
     Rules,
+    Evaluate,
     EndToEnd,
     Acknowledged,
     Idle,
@@ -60,9 +62,10 @@ enum Part {
 }
 
 /// What needs nothing but this machine.
-const ALONE: [Part; 6] = [
+const ALONE: [Part; 7] = [
     Part::Decode,
     Part::Rules,
+    Part::Evaluate,
     Part::EndToEnd,
     Part::Acknowledged,
     Part::Idle,
@@ -80,6 +83,7 @@ impl Part {
         match self {
             Self::Decode => decode::rows(effort),
             Self::Rules => rules::rows(effort),
+            Self::Evaluate => evaluate::rows(effort),
             Self::EndToEnd => end_to_end::rows(effort),
             Self::Acknowledged => acknowledged::rows(effort),
             Self::Idle => idle::rows(effort),
