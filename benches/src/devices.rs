@@ -244,7 +244,7 @@ pub fn messages(all: &[Sends], per_frame: usize) -> Vec<bytes::Bytes> {
                     waywarden_model::Frame {
                         source: id(sends.device).as_str().into(),
                         protocol: Protocol::Teltonika,
-                        received: Timestamp::from_secs(BEGIN_S),
+                        received: record(sends.device, first + per_frame).time,
                         held: false,
                         records: records.collect(),
                         raw: raw.to_vec(),

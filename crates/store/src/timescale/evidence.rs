@@ -103,7 +103,7 @@ async fn short_spans(work: &Work<'_>, spans: &[&Span]) -> Outcome<Vec<Option<Vec
             .put(&table, names, &more, |spans| {
                 format!(
                     "SELECT p.*, n.place FROM {spans}, LATERAL
-                         (SELECT {COPIED}, {RECORD} FROM positions p
+                         (SELECT {COPIED}, {RECORD}, hash FROM positions p
                           WHERE p.source = n.source AND p.time BETWEEN n.\"from\" AND n.upto
                               AND p.time BETWEEN $5 AND $6
                           ORDER BY p.time, p.hash LIMIT $7) p
