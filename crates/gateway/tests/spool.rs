@@ -29,6 +29,8 @@ enum Mood {
     Slow,
 }
 
+type Told = oneshot::Sender<Result<u64, BusError>>;
+
 const SLOW: Duration = Duration::from_millis(15);
 
 /// A far log: what it confirmed and, forked, what it has all the same.
@@ -43,8 +45,8 @@ struct Inner {
     /// Messages of each partition.
     kept: Vec<Vec<Bytes>>,
     /// Slow, what waits for being confirmed.
-    waiting: VecDeque<(u32, Bytes, oneshot::Sender<Result<u64, BusError>>)>,
-    unanswered: Vec<oneshot::Sender<Result<u64, BusError>>>,
+    waiting: VecDeque<(u32, Bytes, Told)>,
+    unanswered: Vec<Told>,
 }
 
 impl Far {
