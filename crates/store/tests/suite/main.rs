@@ -29,6 +29,7 @@ mod alerts;
 mod any;
 mod aside;
 mod contract;
+mod evidence;
 mod exact;
 mod filing;
 mod fixture;
