@@ -15,14 +15,14 @@ use std::sync::Arc;
 use tokio_postgres::SimpleQueryMessage;
 use waywarden_model::registry::{Operator, Permit, Registers, Validity};
 use waywarden_model::{
-    DayRow, Distance, DriverDay, LocalDay, Period, SourceId, Subject, Timestamp,
+    Alert, AlertKind, DayRow, Distance, DriverDay, LocalDay, Period, SourceId, Subject, Timestamp,
 };
 use waywarden_store::read::Decision;
 use waywarden_store::timescale::Extension;
 use waywarden_store::{
-    AsideReason, AsideRecord, Batch, DayState, Due, Judged, Options, PoisonMessage, ReadOfData,
-    RegisterChange, Role, SavedState, SqliteStore, SubjectJudge, TimescaleOptions, TimescaleStore,
-    Token, timescale_schema_of,
+    AsideReason, AsideRecord, Batch, DayState, Due, Gap, Judged, Options, PoisonMessage,
+    ReadOfData, RegisterChange, Role, SavedState, SqliteStore, SubjectJudge, TimescaleOptions,
+    TimescaleStore, Token, timescale_schema_of,
 };
 
 const DAY: LocalDay = LocalDay(20_522);
@@ -120,6 +120,20 @@ fn everything() -> Batch {
         checkpoint: Some(4),
         ticks: vec![("east".into(), at(0), at(900))],
         marks: vec![(SOURCE.into(), at(5))],
+        alerts: vec![Alert {
+            kind: AlertKind::Silence,
+            ahead: None,
+            subject: Subject::Source(SOURCE.into()),
+            vehicle: None,
+            plate: None,
+            driver: None,
+            operator: None,
+            start: at(0),
+            raised: at(1800),
+            ended: None,
+            amount_ms: None,
+            limit_ms: Some(1_800_000),
+        }],
         registry: 1,
         tail: Some(u64::MAX),
         ..batch(vec![records(
@@ -154,6 +168,9 @@ async fn fill(store: &dyn Store) {
     assert_eq!(judged.await.unwrap(), 1);
     let more = Batch {
         periods: vec![period(100, 130)],
+        gap: Some(Gap {
+            log_before: Some("log-0".into()),
+        }),
         registry: 1,
         ..batch(vec![])
     };

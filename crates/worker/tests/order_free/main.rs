@@ -59,15 +59,14 @@ async fn check(on: On, legs: Vec<Vec<Leg>>, arrival: Arrival) {
     let dir = tempfile::tempdir().unwrap();
     let place = Place::open(dir.path(), on, arrival.partitions).await;
     let frames = frames(&all, &arrival);
-    place.save_registers().await;
-    place.announce(1).await;
+    place.import(1).await;
     let mut appended = 0;
     let parts = frames.chunks(frames.len().div_ceil(arrival.lives));
     for (life, part) in parts.enumerate() {
         let (before, after) = part.split_at(part.len() / 2);
         appended += place.append(before).await;
         if arrival.second == Some(life) {
-            place.announce(2).await;
+            place.import(2).await;
         }
         appended += place.append(after).await;
         let stop = CancellationToken::new();

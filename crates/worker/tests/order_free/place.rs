@@ -86,22 +86,18 @@ impl Place {
         }
     }
 
-    pub async fn save_registers(&self) {
-        for head in 0..2 {
-            let change = RegisterChange {
-                expected_head: head,
-                registers: registers(head == 1),
-                author: "test".to_owned(),
-                note: String::new(),
-                now: Timestamp::from_secs(START_S),
-                partitions: self.partitions,
-            };
-            self.store.save_registers(change).await.unwrap();
-        }
-    }
-
-    /// Tells every partition of a version of the registers.
-    pub async fn announce(&self, version: u32) {
+    /// Files a version of the registers and tells every partition of it.
+    pub async fn import(&self, version: u32) {
+        let change = RegisterChange {
+            expected_head: version - 1,
+            registers: registers(version == 2),
+            author: "test".to_owned(),
+            note: String::new(),
+            now: Timestamp::from_secs(START_S),
+            partitions: self.partitions,
+        };
+        let filed = self.store.save_registers(change).await.unwrap();
+        assert_eq!(filed, version);
         for partition in 0..self.partitions {
             let payload = waywarden_bus::encode(&Message::Registry(version));
             let receipt = self.log.append(partition, payload).await.unwrap();
