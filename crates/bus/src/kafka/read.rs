@@ -90,6 +90,9 @@ struct State {
     at_end: bool,
     /// The newest message that it gave, by its hash.
     newest: Option<(Offset, u64)>,
+    /// The last message of the last read. It outlives an error, which whoever waits for more may
+    /// not have stayed to hear: who goes on behind it is told again.
+    given: Option<(Offset, u64)>,
     /// When it was given, or assigned.
     heard: Instant,
 }
@@ -101,8 +104,19 @@ impl Default for State {
             taken: VecDeque::new(),
             at_end: false,
             newest: None,
+            given: None,
             heard: Instant::now(),
         }
+    }
+}
+
+impl State {
+    /// Nothing is assigned any more.
+    fn forget(&mut self) {
+        *self = Self {
+            given: self.given,
+            ..Self::default()
+        };
     }
 }
 
@@ -210,6 +224,9 @@ impl Reader {
         if found.is_empty() && !state.at_end {
             return Err(BusError::Read(NOT_TOLD.to_owned()));
         }
+        if let Some(last) = found.last() {
+            state.given = Some((last.offset, bytes_hash(&last.payload)));
+        }
         Ok(found)
     }
 
@@ -229,7 +246,8 @@ impl Reader {
 
     /// Begins at another position, which must be one that the partition holds or its end.
     fn assign(&self, state: &mut State, from: Offset) -> Result<(), BusError> {
-        *state = State::default();
+        state.forget();
+        let given = state.given.filter(|(offset, _)| offset + 1 == from);
         let (begin, end) = self.range()?;
         if from < begin || from > end {
             return Err(BusError::OutOfRange {
@@ -239,7 +257,11 @@ impl Reader {
                 end,
             });
         }
-        self.stand_at(from)?;
+        match given {
+            Some(given) => self.confirm(given)?,
+            None => self.stand_at(from)?,
+        }
+        state.given = given;
         state.next = Some(from);
         Ok(())
     }
@@ -319,7 +341,7 @@ impl Reader {
                             Ok(false)
                         }
                         Err(error) => {
-                            *state = State::default();
+                            state.forget();
                             Err(error)
                         }
                     };
@@ -337,7 +359,8 @@ impl Reader {
             Err(error) if may_pass(&error) => Ok(false),
             Err(error) => {
                 // The position is gone, or the partition: the next call begins anew.
-                let wanted = std::mem::take(state).next.unwrap_or_default();
+                let wanted = state.next.unwrap_or_default();
+                state.forget();
                 if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) {
                     let (begin, end) = self.range()?;
                     let partition = self.partition;
