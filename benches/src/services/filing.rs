@@ -132,8 +132,8 @@ pub fn filed(place: &Place, records: u64) -> Result<()> {
 fn bare_copy(load: &Load) -> Result<f64> {
     let place = Place::new(PARTITIONS)?;
     let sessions = PARTITIONS as usize;
-    // As the bounds on a batch have it: 4000 messages.
-    let frames = (4_000 * sessions / load.devices).clamp(1, load.frames);
+    // As the bounds on a batch have it: 20,000 messages.
+    let frames = (20_000 * sessions / load.devices).clamp(1, load.frames);
     let parts: Vec<Vec<Bytes>> = (0..sessions)
         .map(|part| {
             let mine: Vec<usize> = (part..load.devices).step_by(sessions).collect();

@@ -216,7 +216,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             worker: "worker".to_owned(),
-            batch_messages: 4000,
+            batch_messages: 20_000,
             batch_bytes: 4 << 20,
             checkpoint_every_ms: 30_000,
             checkpoint_records: 500_000,
