@@ -1,6 +1,7 @@
 //! All partitions that fall to this process, each worked by a task of its own.
 
-use crate::partition::{Work, WorkerError};
+use crate::error::WorkerError;
+use crate::work::Work;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::{Id, JoinError, JoinSet};
