@@ -1,5 +1,6 @@
 //! Alerts in the file.
 
+use super::read::Filter;
 use super::rows::{Binder, all};
 use crate::alerts::{
     ALERT, AlertFilter, AlertKey, OPEN_AHEAD, OPEN_BY_KIND, alert, alert_id, by_kind, counted,
@@ -7,9 +8,8 @@ use crate::alerts::{
 };
 use crate::batch::Result;
 use crate::filed::limit as rows;
-use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
-use waywarden_model::{Alert, AlertId, AlertKind, Plate, Subject, Timestamp};
+use waywarden_model::{Alert, AlertId, AlertKind, Subject, Timestamp};
 
 /// Files alerts as they are now; `partition` is that of whoever found them.
 pub(super) fn file(conn: &Connection, partition: Option<u32>, alerts: &[Alert]) -> Result<()> {
@@ -57,31 +57,19 @@ pub(super) fn list(
     after: Option<AlertKey>,
     limit: usize,
 ) -> Result<Vec<Alert>> {
-    let mut clause = String::from("1");
-    let mut values: Vec<Value> = Vec::new();
-    let mut narrow = |sql: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            clause.push_str(" AND ");
-            clause.push_str(sql);
-            values.push(value);
-        }
-    };
-    narrow("start >= ?", f.from.map(|t| t.millis().into()));
-    narrow("start < ?", f.to.map(|t| t.millis().into()));
-    narrow("kind = ?", f.kind.map(|k| k.name().to_owned().into()));
+    let mut filter = Filter::new();
+    filter.narrow("start >= ?", f.from.map(|t| t.millis().into()));
+    filter.narrow("start < ?", f.to.map(|t| t.millis().into()));
+    filter.narrow("kind = ?", f.kind.map(|k| k.name().to_owned().into()));
     let operator = f.operator.as_ref().map(|o| o.as_str().to_owned().into());
-    narrow("operator = ?", operator);
-    narrow("(ended IS NULL) = ?", f.open.map(|o| i64::from(o).into()));
-    if let Some(vehicle) = &f.vehicle {
-        clause.push_str(" AND (vehicle = ? OR plate = ?)");
-        values.push(vehicle.clone().into());
-        values.push(Plate::new(vehicle).as_str().to_owned().into());
-    }
+    filter.narrow("operator = ?", operator);
+    filter.narrow("(ended IS NULL) = ?", f.open.map(|o| i64::from(o).into()));
+    filter.vehicle("(vehicle = ? OR plate = ?)", f.vehicle.as_ref());
     if let Some(key) = after {
-        clause.push_str(" AND (start, id) < (?, ?)");
-        values.push(key.start.millis().into());
-        values.push(key.id.bytes().to_vec().into());
+        let values = [key.start.millis().into(), key.id.bytes().to_vec().into()];
+        filter.and("(start, id) < (?, ?)", values);
     }
+    let (clause, mut values) = filter.parts();
     values.push(rows(limit).into());
     let sql =
         format!("SELECT {ALERT} FROM alerts WHERE {clause} ORDER BY start DESC, id DESC LIMIT ?");

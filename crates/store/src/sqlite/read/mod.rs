@@ -1,12 +1,15 @@
 //! What the console reads of the SQLite file, and the decisions that it files.
 
 mod changes;
+mod filter;
 mod fleet;
 pub(super) use fleet::newest_records;
 mod review;
 mod status;
 mod summary;
 pub(super) mod violations;
+
+pub(super) use filter::Filter;
 
 use super::SqliteStore;
 use crate::alerts::{AlertFilter, AlertKey};

@@ -1,12 +1,13 @@
 //! Violations by filter and key.
 
+use super::filter::Filter;
 use crate::batch::Result;
 use crate::filed::{limit as rows, violation, violation_columns};
 use crate::read::{FiledViolation, ViolationFilter, ViolationKey};
 use crate::sqlite::rows::all;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
-use waywarden_model::{Plate, ViolationId};
+use waywarden_model::ViolationId;
 
 pub(super) fn list(
     c: &Connection,
@@ -14,12 +15,12 @@ pub(super) fn list(
     after: Option<ViolationKey>,
     limit: usize,
 ) -> Result<Vec<FiledViolation>> {
-    let (mut clause, mut values) = where_clause(filter);
+    let mut filter = filter_of(filter);
     if let Some(key) = after {
-        clause.push_str(" AND (v.start, v.id) < (?, ?)");
-        values.push(key.start.millis().into());
-        values.push(key.id.bytes().to_vec().into());
+        let values = [key.start.millis().into(), key.id.bytes().to_vec().into()];
+        filter.and("(v.start, v.id) < (?, ?)", values);
     }
+    let (clause, mut values) = filter.parts();
     values.push(rows(limit).into());
     let sql = format!(
         "SELECT {} FROM violations v WHERE {clause} \
@@ -37,33 +38,21 @@ pub(in crate::sqlite) fn one(c: &Connection, id: ViolationId) -> Result<Option<F
 
 /// The filter as SQL over `v`; always a valid expression.
 pub(super) fn where_clause(f: &ViolationFilter) -> (String, Vec<Value>) {
-    let mut clause = String::from("1");
-    let mut values: Vec<Value> = Vec::new();
-    let mut narrow = |sql: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            clause.push_str(" AND ");
-            clause.push_str(sql);
-            values.push(value);
-        }
-    };
-    narrow("v.start >= ?", f.from.map(|t| t.millis().into()));
-    narrow("v.start < ?", f.to.map(|t| t.millis().into()));
-    narrow("v.kind = ?", f.kind.map(|k| k.name().to_owned().into()));
-    narrow(
-        "v.operator = ?",
-        f.operator.as_ref().map(|o| o.as_str().to_owned().into()),
-    );
-    narrow(
-        "v.driver = ?",
-        f.driver.as_ref().map(|d| d.as_str().to_owned().into()),
-    );
-    narrow("v.band = ?", f.band.clone().map(Into::into));
-    narrow("v.status = ?", f.status.map(|s| s.name().to_owned().into()));
-    narrow("v.open = ?", f.open.map(|o| i64::from(o).into()));
-    if let Some(vehicle) = &f.vehicle {
-        clause.push_str(" AND (v.vehicle = ? OR v.plate = ?)");
-        values.push(vehicle.clone().into());
-        values.push(Plate::new(vehicle).as_str().to_owned().into());
-    }
-    (clause, values)
+    filter_of(f).parts()
+}
+
+fn filter_of(f: &ViolationFilter) -> Filter {
+    let mut filter = Filter::new();
+    filter.narrow("v.start >= ?", f.from.map(|t| t.millis().into()));
+    filter.narrow("v.start < ?", f.to.map(|t| t.millis().into()));
+    filter.narrow("v.kind = ?", f.kind.map(|k| k.name().to_owned().into()));
+    let operator = f.operator.as_ref().map(|o| o.as_str().to_owned().into());
+    filter.narrow("v.operator = ?", operator);
+    let driver = f.driver.as_ref().map(|d| d.as_str().to_owned().into());
+    filter.narrow("v.driver = ?", driver);
+    filter.narrow("v.band = ?", f.band.clone().map(Into::into));
+    filter.narrow("v.status = ?", f.status.map(|s| s.name().to_owned().into()));
+    filter.narrow("v.open = ?", f.open.map(|o| i64::from(o).into()));
+    filter.vehicle("(v.vehicle = ? OR v.plate = ?)", f.vehicle.as_ref());
+    filter
 }
