@@ -1,5 +1,7 @@
 //! Messages to bytes and back: the versioned Protobuf form of `proto/waywarden/v1/log.proto`.
 
+mod write;
+
 use bytes::Bytes;
 use prost::Message as _;
 use proto::{envelope::Body, record::Driver};
@@ -48,8 +50,8 @@ impl DecodeError {
 }
 
 thread_local! {
-    // Frames are encoded and decoded by the million: the generated structures are filled again
-    // and again, so that their vectors and strings keep their memory.
+    // Frames are decoded by the million: the generated structures are filled again and again, so
+    // that their vectors and strings keep their memory.
     static SCRATCH: RefCell<proto::Envelope> = RefCell::new(proto::Envelope::default());
 }
 
@@ -59,23 +61,20 @@ const KEEP_RAW: usize = 256 * 1024;
 
 /// Encodes a message into its versioned Protobuf form.
 pub fn encode(message: &Message) -> Bytes {
-    SCRATCH.with_borrow_mut(|scratch| {
-        scratch.version = VERSION;
-        match message {
-            Message::Frame(frame) => fill_frame(scratch_frame(scratch), frame),
-            Message::Tick(tick) => {
-                scratch.body = Some(Body::Tick(proto::Tick {
-                    gateway: tick.gateway.clone(),
-                    listening_since_ms: tick.listening_since.millis(),
-                    now_ms: tick.now.millis(),
-                }));
-            }
-            Message::Registry(number) => scratch.body = Some(Body::Registry(*number)),
-        }
-        let bytes = Bytes::from(scratch.encode_to_vec());
-        shrink(scratch);
-        bytes
-    })
+    let body = match message {
+        Message::Frame(frame) => return Bytes::from(write::frame(VERSION, frame)),
+        Message::Tick(tick) => Body::Tick(proto::Tick {
+            gateway: tick.gateway.clone(),
+            listening_since_ms: tick.listening_since.millis(),
+            now_ms: tick.now.millis(),
+        }),
+        Message::Registry(number) => Body::Registry(*number),
+    };
+    let envelope = proto::Envelope {
+        version: VERSION,
+        body: Some(body),
+    };
+    Bytes::from(envelope.encode_to_vec())
 }
 
 /// Reads a message.
@@ -133,47 +132,6 @@ fn shrink(scratch: &mut proto::Envelope) {
         && (frame.records.capacity() > KEEP_RECORDS || frame.raw.capacity() > KEEP_RAW)
     {
         scratch.body = None;
-    }
-}
-
-fn fill_frame(out: &mut proto::Frame, frame: &Frame) {
-    clear_frame(out);
-    out.source.push_str(frame.source.as_str());
-    out.protocol = u32::from(frame.protocol as u8);
-    out.received_ms = frame.received.millis();
-    out.held = frame.held;
-    out.raw.extend_from_slice(&frame.raw);
-    out.records.extend(frame.records.iter().map(record_out));
-}
-
-fn record_out(r: &Record) -> proto::Record {
-    proto::Record {
-        time_ms: r.time.millis(),
-        kind: u32::from(r.kind as u8),
-        lat: r.position.map(Position::lat),
-        lon: r.position.map(Position::lon),
-        valid: r.valid,
-        altitude_dm: r.altitude_dm,
-        speed_centi: r.speed.map(Speed::centi),
-        course_centi: r.course.map(|c| c.centi().into()),
-        satellites: r.satellites.map(u32::from),
-        ignition: r.ignition,
-        motion: r.motion,
-        door: r.door,
-        odometer_m: r.odometer_m,
-        driver: match &r.driver {
-            DriverSaid::NotSaid => None,
-            DriverSaid::Nobody => Some(Driver::Nobody(true)),
-            DriverSaid::Card(card) => Some(Driver::Card(card.as_str().to_owned())),
-            DriverSaid::Licence(id) => Some(Driver::Licence(id.as_str().to_owned())),
-        },
-        alarms: r.alarms.bits(),
-        stored: r.stored,
-        external_voltage_mv: r.details.external_voltage_mv,
-        fuel_centi: r.details.fuel_centi,
-        engine_ms: r.details.engine_ms,
-        event: r.details.event,
-        vin: r.details.vin.as_deref().map(str::to_owned),
     }
 }
 

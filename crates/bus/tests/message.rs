@@ -4,11 +4,18 @@
 
 use proptest::option::of;
 use proptest::prelude::*;
+use prost::Message as _;
 use waywarden_bus::{decode, encode};
 use waywarden_model::{
     Alarm, Alarms, Course, Details, DriverSaid, Frame, Message, Position, Protocol, Record,
     RecordKind, Speed, Tick, Timestamp,
 };
+
+// What the generator made of the description, to hold what is written by hand against it.
+#[allow(clippy::all, missing_debug_implementations, dead_code)]
+mod generated {
+    include!(concat!(env!("OUT_DIR"), "/waywarden.v1.rs"));
+}
 
 fn position() -> impl Strategy<Value = Position> {
     (-90.0..=90.0f64, -180.0..=180.0f64)
@@ -136,6 +143,13 @@ proptest! {
         let back = decode(&encode(&m)).unwrap();
         prop_assert_eq!(bits(&m), bits(&back));
         prop_assert_eq!(m, back);
+    }
+
+    #[test]
+    fn frames_are_written_as_the_generated_code_writes_them(m in message()) {
+        let bytes = encode(&m);
+        let read = generated::Envelope::decode(&*bytes).unwrap();
+        prop_assert_eq!(read.encode_to_vec(), bytes.to_vec());
     }
 
     /// Cut anywhere or changed anywhere, it is a message or an error, and never a panic.

@@ -7,6 +7,7 @@
 
 mod client_file;
 mod group;
+mod lanes;
 mod produce;
 mod read;
 mod said;
