@@ -125,6 +125,11 @@ impl Course {
         Some(Self(centi as u16 % 36_000))
     }
 
+    /// Whole degrees; brought into [0, 360).
+    pub const fn from_whole_degrees(v: u16) -> Self {
+        Self(v % 360 * 100)
+    }
+
     /// Hundredths of a degree; brought into [0, 36,000).
     pub const fn from_centi(v: u16) -> Self {
         Self(v % 36_000)
@@ -167,5 +172,9 @@ mod tests {
             1000
         );
         assert_eq!(Course::from_degrees(f64::INFINITY), None);
+        for whole in [0, 1, 359, 360, 361, u16::MAX] {
+            let course = Course::from_whole_degrees(whole);
+            assert_eq!(Some(course), Course::from_degrees(f64::from(whole)));
+        }
     }
 }

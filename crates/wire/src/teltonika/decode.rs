@@ -162,7 +162,7 @@ impl Reader<'_> {
         place(r, Position::new(lat, lon));
         r.valid = satellites != 0 && r.position.is_some();
         r.altitude_dm = Some(i32::from(altitude) * 10);
-        r.course = Course::from_degrees(f64::from(course));
+        r.course = Some(Course::from_whole_degrees(course));
         r.satellites = Some(satellites);
         r.speed = Some(Speed::from_kmh(speed.into()));
         r.details.event = Some(self.id()?.into());
