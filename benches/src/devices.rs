@@ -22,11 +22,23 @@ pub fn id(device: usize) -> String {
     format!("35209308{device:07}")
 }
 
-/// The `n`th record of a device: every 10 s, driving, at times too fast, at times stopped.
+/// Two minutes out of so many times two are driven too fast: once in ten minutes, far more than
+/// on any road, so that what a violation costs is felt.
+pub const OFTEN: usize = 5;
+/// Once in two hours.
+pub const SELDOM: usize = 60;
+
+/// The `n`th record of a device: every 10 s, driving, too fast [`OFTEN`], at times stopped.
 pub fn record(device: usize, n: usize) -> Record {
-    let kmh = match (n + device) / 12 % 5 {
-        0 => 0,
-        3 => 95,
+    record_too_fast(device, n, OFTEN)
+}
+
+/// As [`record`], with two minutes too fast out of `of` times two.
+pub fn record_too_fast(device: usize, n: usize, of: usize) -> Record {
+    let span = (n + device) / 12;
+    let kmh = match (span % 5, span % of) {
+        (0, _) => 0,
+        (_, 3) => 95,
         _ => 55,
     };
     let steps = i32::try_from(n % 10_000).unwrap_or(0);
@@ -61,17 +73,31 @@ pub struct Sends {
     ends: Vec<usize>,
     frames_a_group: usize,
     device: usize,
+    /// See [`record_too_fast`].
+    too_fast: usize,
 }
 
 impl Sends {
     /// `groups` groups of `window` frames of `per_frame` records, the records one after the other.
     pub fn new(device: usize, groups: usize, window: usize, per_frame: usize) -> Self {
+        Self::too_fast(device, groups, window, per_frame, OFTEN)
+    }
+
+    /// As [`Sends::new`], with the records of [`record_too_fast`].
+    pub fn too_fast(
+        device: usize,
+        groups: usize,
+        window: usize,
+        per_frame: usize,
+        of: usize,
+    ) -> Self {
         let mut side = device_side(Protocol::Teltonika, &id(device));
         let log_in = side.connect();
         let (mut bytes, mut ends, mut n) = (Vec::new(), Vec::with_capacity(groups), 0);
         for _ in 0..groups {
             for _ in 0..window {
-                let records: Vec<Record> = (n..n + per_frame).map(|n| record(device, n)).collect();
+                let records = (n..n + per_frame).map(|n| record_too_fast(device, n, of));
+                let records: Vec<Record> = records.collect();
                 bytes.extend(side.data(&records).1);
                 n += per_frame;
             }
@@ -84,6 +110,7 @@ impl Sends {
             ends,
             frames_a_group: window,
             device,
+            too_fast: of,
         }
     }
 
@@ -239,7 +266,8 @@ pub fn messages(all: &[Sends], per_frame: usize) -> Vec<bytes::Bytes> {
             };
             for (n, raw) in bytes.chunks(bytes.len() / sends.frames_a_group).enumerate() {
                 let first = (group * sends.frames_a_group + n) * per_frame;
-                let records = (first..first + per_frame).map(|n| record(sends.device, n));
+                let records = (first..first + per_frame)
+                    .map(|n| record_too_fast(sends.device, n, sends.too_fast));
                 messages.push(waywarden_bus::encode(&waywarden_model::Message::Frame(
                     waywarden_model::Frame {
                         source: id(sends.device).as_str().into(),

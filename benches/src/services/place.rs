@@ -87,7 +87,11 @@ impl Place {
             ("LOG__MIN_IN_SYNC", "1".to_owned()),
             ("LOG__SESSION", "6s".to_owned()),
             ("STORE__KIND", "timescale".to_owned()),
-            ("STORE__SERVER", self.services.on(&self.name)),
+            // As the floor's own sessions: the server of the bench offers TLS, and both cost.
+            (
+                "STORE__SERVER",
+                format!("{} sslmode=disable", self.services.on(&self.name)),
+            ),
             // What devices send here has event times of a fixed day.
             ("STORE__POSITIONS_KEPT", "36500d".to_owned()),
         ]

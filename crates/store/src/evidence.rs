@@ -1,7 +1,7 @@
 //! Evidence, frozen when a violation closes: what it states and copies of what it rests on. The
 //! databases read the rows; what is made of them is here.
 
-use crate::batch::{Result, StoreError};
+use crate::batch::{FiledFrame, FiledRecord, Result, StoreError};
 use crate::read::FrozenEvidence;
 use crate::rows::{self, Columns, corrupt};
 use serde::Serialize;
@@ -71,8 +71,7 @@ impl Copies {
 
     /// False when the record was not taken because there are too many.
     pub fn record(&mut self, source: &SourceId, c: &mut impl Columns) -> Result<bool> {
-        if self.records.len() == RECORDS {
-            self.complete = false;
+        if !self.has_room() {
             return Ok(false);
         }
         let time = c.time()?;
@@ -86,6 +85,33 @@ impl Copies {
             record: rows::record(c, time)?,
         });
         Ok(true)
+    }
+
+    /// As [`Copies::record`], of one that was just filed and came in the frame of this number.
+    pub fn filed(
+        &mut self,
+        source: &SourceId,
+        filed: &FiledRecord,
+        received: Timestamp,
+        number: i64,
+    ) -> bool {
+        if !self.has_room() {
+            return false;
+        }
+        self.numbers.push(number);
+        self.records.push(Copied {
+            source: source.clone(),
+            received,
+            verdict: filed.verdict.reason(),
+            frame: None,
+            record: filed.record.clone(),
+        });
+        true
+    }
+
+    fn has_room(&mut self) -> bool {
+        self.complete &= self.records.len() < RECORDS;
+        self.records.len() < RECORDS
     }
 
     /// Numbers of the frames that the copied records came in, each once, in order of first use.
@@ -115,7 +141,7 @@ impl Copies {
                 copied.push(CopiedFrame {
                     protocol: f.protocol,
                     received: f.received,
-                    raw_hex: hex::encode(&f.raw),
+                    raw_hex: in_hex(&f.raw),
                 });
             }
         }
@@ -143,6 +169,26 @@ pub(crate) struct Frame {
     protocol: Protocol,
     received: Timestamp,
     raw: Vec<u8>,
+}
+
+impl From<&FiledFrame> for Frame {
+    fn from(f: &FiledFrame) -> Self {
+        Self {
+            protocol: f.protocol,
+            received: f.received,
+            raw: f.raw.clone(),
+        }
+    }
+}
+
+/// Byte by byte into room that is there: the library's own way to a text goes character by
+/// character, which is felt in frames.
+fn in_hex(bytes: &[u8]) -> String {
+    let mut text = vec![0; 2 * bytes.len()];
+    match hex::encode_to_slice(bytes, &mut text).map(|()| String::from_utf8(text)) {
+        Ok(Ok(text)) => text,
+        _ => hex::encode(bytes),
+    }
 }
 
 /// Columns of [`frame`].

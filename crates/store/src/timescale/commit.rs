@@ -56,7 +56,7 @@ impl Job for Filing {
             aside: b.aside.len() as u64,
             ..Committed::default()
         };
-        let mut concerned = positions::file(work, &b.sources, &mut done).await?;
+        let (mut concerned, newest) = positions::file(work, &b.sources, &mut done).await?;
         concerned.extend(rebuild::known(work, &b.marks).await?);
         tables::mark(work, self.partition, &concerned, b.now).await?;
         tables::save_days(work, &b.day_states).await?;
@@ -66,7 +66,7 @@ impl Job for Filing {
         // Behind the records and periods, since evidence is copied from them.
         let mut upserts = Upserts::default();
         let stated: Vec<_> = b.violations.iter().collect();
-        violations::upsert(work, &mut upserts, &stated, b.now).await?;
+        violations::upsert(work, &mut upserts, &stated, &newest, b.now).await?;
         tables::file_days(work, &b.day_rows).await?;
         tables::save_states(work, self.partition, &b.states, b.checkpoint).await?;
         tables::file_ticks(work, &b.ticks).await?;

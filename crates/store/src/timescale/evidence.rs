@@ -1,7 +1,9 @@
-//! Copies of what violations rest on, read in the transaction that closes them: for many violations
-//! at once, since each statement is a question and an answer over the network.
+//! Copies of what violations rest on, made in the transaction that closes them: of what it has filed
+//! itself from memory, and the rest for many violations at once, since each statement is a question
+//! and an answer over the network.
 
 use super::cells::{Reader, Table, all};
+use super::newest::Newest;
 use super::trouble::Outcome;
 use super::work::Work;
 use crate::episodes::counts_driving;
@@ -22,10 +24,11 @@ const SHORT: usize = 500;
 pub(super) async fn freeze(
     work: &Work<'_>,
     violations: &[(&Violation, u32)],
+    newest: &Newest<'_>,
     now: Timestamp,
 ) -> Outcome<()> {
     for some in violations.chunks(AT_ONCE) {
-        freeze_some(work, some, now).await?;
+        freeze_some(work, some, newest, now).await?;
     }
     Ok(())
 }
@@ -33,22 +36,25 @@ pub(super) async fn freeze(
 async fn freeze_some(
     work: &Work<'_>,
     violations: &[(&Violation, u32)],
+    newest: &Newest<'_>,
     now: Timestamp,
 ) -> Outcome<()> {
     let spans: Vec<&Span> = violations.iter().flat_map(|(v, _)| &v.spans).collect();
-    let mut short = short_spans(work, &spans).await?.into_iter();
+    let mut found = short_spans(work, &spans, newest).await?.into_iter();
     let mut gathered = Vec::with_capacity(violations.len());
+    let mut frames = BTreeMap::new();
     for (v, _) in violations {
         let mut copies = Copies::new();
-        for (span, rows) in v.spans.iter().zip(&mut short) {
-            match rows {
-                Some(rows) => copy(span, &rows, &mut copies)?,
-                None => copy_span(work, span, &mut copies).await?,
+        for (span, found) in v.spans.iter().zip(&mut found) {
+            match found {
+                Found::Newest => copy_newest(work, span, newest, &mut copies, &mut frames)?,
+                Found::Rows(rows) => copy(span, &rows, &mut copies)?,
+                Found::Alone => copy_span(work, span, &mut copies).await?,
             }
         }
         gathered.push(copies);
     }
-    let frames = frames(work, &gathered).await?;
+    read_frames(work, &gathered, &mut frames).await?;
     let mut zstd = zstd::bulk::Compressor::new(ZSTD_LEVEL)
         .map_err(|e| crate::batch::StoreError::Failed(format!("zstd: {e}")))?;
     let mut table = Table::default();
@@ -77,15 +83,31 @@ async fn freeze_some(
     Ok(())
 }
 
-/// The records of short spans, one statement a chunk; None for a span that is to be read by itself:
-/// one of its ends only, over the bounds of a chunk, or of too many records.
-async fn short_spans(work: &Work<'_>, spans: &[&Span]) -> Outcome<Vec<Option<Vec<Row>>>> {
-    let mut found: Vec<Option<Vec<Row>>> = spans.iter().map(|_| None).collect();
-    let whole = |(_, span): &(usize, &&Span)| {
-        span.every && work.in_one_chunk(span.from.millis(), span.to.millis())
-    };
-    let whole = spans.iter().enumerate().filter(whole);
-    for chunk in work.by_chunk(whole.map(|(n, span)| (span.from.millis(), (n, span)))) {
+/// Where the records of a span are.
+enum Found {
+    /// All among what the transaction has filed.
+    Newest,
+    Rows(Vec<Row>),
+    /// To be read by itself: one of its ends only, over the bounds of a chunk, or of too many
+    /// records.
+    Alone,
+}
+
+/// The records of short spans, one statement a chunk.
+async fn short_spans(work: &Work<'_>, spans: &[&Span], newest: &Newest<'_>) -> Outcome<Vec<Found>> {
+    let mut found = Vec::with_capacity(spans.len());
+    let mut short = Vec::new();
+    for (n, span) in spans.iter().enumerate() {
+        found.push(match newest.within(work.source(&span.source)?, span) {
+            Some(_) => Found::Newest,
+            None => Found::Alone,
+        });
+        let whole = span.every && work.in_one_chunk(span.from.millis(), span.to.millis());
+        if whole && matches!(found[n], Found::Alone) {
+            short.push((span.from.millis(), (n, span)));
+        }
+    }
+    for chunk in work.by_chunk(short) {
         let mut table = Table::default();
         let mut last = chunk.last;
         for (n, span) in &chunk.items {
@@ -95,7 +117,7 @@ async fn short_spans(work: &Work<'_>, spans: &[&Span]) -> Outcome<Vec<Option<Vec
             table.long(Some(span.to.millis()))?;
             table.end_row();
             last = last.max(span.to.millis());
-            found[*n] = Some(Vec::new());
+            found[*n] = Found::Rows(Vec::new());
         }
         let more: [&(dyn ToSql + Sync); 3] = [&chunk.first, &last, &limit(SHORT + 1)];
         let names = "place, source, \"from\", upto";
@@ -114,17 +136,36 @@ async fn short_spans(work: &Work<'_>, spans: &[&Span]) -> Outcome<Vec<Option<Vec
         for row in rows {
             let place: i64 = row.get("place");
             let of = usize::try_from(place).ok().and_then(|n| found.get_mut(n));
-            if let Some(Some(of)) = of {
+            if let Some(Found::Rows(of)) = of {
                 of.push(row);
             }
         }
     }
-    for rows in &mut found {
-        if rows.as_ref().is_some_and(|rows| rows.len() > SHORT) {
-            *rows = None;
+    for found in &mut found {
+        if matches!(found, Found::Rows(rows) if rows.len() > SHORT) {
+            *found = Found::Alone;
         }
     }
     Ok(found)
+}
+
+fn copy_newest(
+    work: &Work<'_>,
+    span: &Span,
+    newest: &Newest<'_>,
+    copies: &mut Copies,
+    frames: &mut BTreeMap<i64, Frame>,
+) -> Outcome<()> {
+    let filed = newest.within(work.source(&span.source)?, span);
+    for filed in filed.into_iter().flatten() {
+        if !copies.filed(&span.source, filed.record, filed.received, filed.number) {
+            break;
+        }
+        if let Some(frame) = filed.frame {
+            frames.entry(filed.number).or_insert_with(|| frame.into());
+        }
+    }
+    Ok(())
 }
 
 fn copy(span: &Span, rows: &[Row], copies: &mut Copies) -> Outcome<()> {
@@ -136,14 +177,23 @@ fn copy(span: &Span, rows: &[Row], copies: &mut Copies) -> Outcome<()> {
     Ok(())
 }
 
-/// The frames of all copies that are on file, by number.
-async fn frames(work: &Work<'_>, copies: &[Copies]) -> Outcome<BTreeMap<i64, Frame>> {
+/// The frames of all copies that are on file, by number, beside those that are there.
+async fn read_frames(
+    work: &Work<'_>,
+    copies: &[Copies],
+    frames: &mut BTreeMap<i64, Frame>,
+) -> Outcome<()> {
     let mut numbers: Vec<i64> = copies.iter().flat_map(Copies::frames).collect();
+    numbers.retain(|number| !frames.contains_key(number));
     numbers.sort_unstable();
     numbers.dedup();
+    if numbers.is_empty() {
+        return Ok(());
+    }
     let sql = format!("SELECT {FRAME} FROM frames WHERE id = ANY($1)");
     let rows = work.rows(&sql, &[&numbers]).await?;
-    Ok(all(&rows, |r| frame(r))?.into_iter().collect())
+    frames.extend(all(&rows, |r| frame(r))?);
+    Ok(())
 }
 
 async fn copy_span(work: &Work<'_>, span: &Span, copies: &mut Copies) -> Outcome<()> {

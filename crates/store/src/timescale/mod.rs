@@ -13,6 +13,7 @@ mod connect;
 mod evidence;
 mod facts;
 mod migrate;
+mod newest;
 mod positions;
 mod preview;
 mod read;

@@ -6,6 +6,7 @@
 //! upsert, which in compressed chunks would be slow.
 
 use super::cells::{Reader, Table};
+use super::newest::Newest;
 use super::tables::Concerned;
 use super::trouble::{Outcome, Trouble};
 use super::work::Work;
@@ -21,18 +22,18 @@ use waywarden_model::{Timestamp, Verdict};
 const COLUMNS: i16 = 6 + 21;
 
 /// One source of a batch, its frames numbered.
-struct Entry<'a> {
-    source: i32,
-    first_frame: i64,
-    records: &'a SourceRecords,
+pub(super) struct Entry<'a> {
+    pub source: i32,
+    pub first_frame: i64,
+    pub records: &'a SourceRecords,
 }
 
 /// A record with the place of its entry, and whether it was promised to be newer than all on file.
 #[derive(Clone, Copy)]
-struct Row<'a> {
+pub(super) struct Row<'a> {
     entry: usize,
-    source: i32,
-    filed: &'a FiledRecord,
+    pub source: i32,
+    pub filed: &'a FiledRecord,
     newer: bool,
 }
 
@@ -45,18 +46,20 @@ impl Row<'_> {
     }
 }
 
-/// Files everything of `sources`; gives the counts and, by source, the span of the late records.
-pub(super) async fn file(
+/// Files everything of `sources`; gives the counts, by source the span of the late records, and
+/// what was new.
+pub(super) async fn file<'a>(
     work: &Work<'_>,
-    sources: &[SourceRecords],
+    sources: &'a [SourceRecords],
     done: &mut Committed,
-) -> Outcome<Vec<Concerned>> {
+) -> Outcome<(Vec<Concerned>, Newest<'a>)> {
     let entries = number(work, sources).await?;
     let rows = rows(&entries);
     let older: Vec<Row<'_>> = rows.iter().copied().filter(|r| !r.newer).collect();
     let on_file = look(work, &older).await?;
     let mut new = fresh(&rows, &on_file);
-    if !copy(work, &entries, &new).await? {
+    let promise_kept = copy(work, &entries, &new).await?;
+    if !promise_kept {
         // Against the caller's promise one of the newer ones is on file.
         let on_file = look(work, &rows).await?;
         new = fresh(&rows, &on_file);
@@ -73,7 +76,13 @@ pub(super) async fn file(
     done.filed += new.len() as u64;
     done.repeated += (rows.len() - new.len()) as u64;
     done.late += new.iter().filter(|(r, _)| !r.newer).count() as u64;
-    Ok(late(&new))
+    let late = late(&new);
+    let newest = Newest {
+        entries,
+        rows: new,
+        promise_kept,
+    };
+    Ok((late, newest))
 }
 
 async fn number<'a>(work: &Work<'_>, sources: &'a [SourceRecords]) -> Outcome<Vec<Entry<'a>>> {

@@ -1,6 +1,7 @@
 //! Late data: what a rebuild reads, and the transaction that replaces.
 
 use super::cells::{Table, all, written};
+use super::newest::Newest;
 use super::session::Job;
 use super::tables::{self, Concerned};
 use super::trouble::Outcome;
@@ -327,7 +328,7 @@ async fn replace_periods(work: &Work<'_>, source: i32, r: &Rebuilt) -> Outcome<u
 async fn replace_violations(work: &mut Work<'_>, r: &Rebuilt, done: &mut Replaced) -> Outcome<()> {
     let stated: Vec<_> = r.violations.iter().collect();
     let mut upserts = Upserts::default();
-    violations::upsert(work, &mut upserts, &stated, r.now).await?;
+    violations::upsert(work, &mut upserts, &stated, &Newest::default(), r.now).await?;
     done.stated = upserts.stated;
     let gone = r.fallen(&standing(work, r).await?);
     violations::withdraw(work, &gone, r.now).await?;

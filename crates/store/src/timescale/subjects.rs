@@ -2,6 +2,7 @@
 
 use super::alerts;
 use super::cells::{Table, all, written};
+use super::newest::Newest;
 use super::session::Job;
 use super::trouble::Outcome;
 use super::violations::{self, Upserts};
@@ -92,7 +93,14 @@ impl Judging {
     async fn file(&self, work: &mut Work<'_>, subject: &Subject, judged: &Judged) -> Outcome<()> {
         let now = self.stage.now;
         let stated = settled(subject, judged)?;
-        violations::upsert(work, &mut Upserts::default(), &stated, now).await?;
+        violations::upsert(
+            work,
+            &mut Upserts::default(),
+            &stated,
+            &Newest::default(),
+            now,
+        )
+        .await?;
         let standing = violations::standing(work, subject, judged.settled_from).await?;
         violations::withdraw(work, &fallen(&stated, &standing), now).await?;
         match subject {

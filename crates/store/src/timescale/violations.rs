@@ -2,6 +2,7 @@
 
 use super::cells::{Params, Reader, Table, all};
 use super::evidence;
+use super::newest::Newest;
 use super::trouble::Outcome;
 use super::work::Work;
 use crate::batch::{OnFile, Result};
@@ -21,11 +22,12 @@ pub(super) struct Upserts {
 }
 
 /// Files violations as the rules state them now, one after the other; the same content again
-/// changes nothing.
+/// changes nothing. `newest`: what the transaction has filed of their records.
 pub(super) async fn upsert(
     work: &mut Work<'_>,
     done: &mut Upserts,
     stated: &[&Violation],
+    newest: &Newest<'_>,
     now: Timestamp,
 ) -> Outcome<()> {
     if stated.is_empty() {
@@ -52,7 +54,7 @@ pub(super) async fn upsert(
     }
     write(work, &writes, now).await?;
     work.note(&changes, now).await?;
-    evidence::freeze(work, &complete, now).await
+    evidence::freeze(work, &complete, newest, now).await
 }
 
 /// What is on file of them. Whoever writes holds them, against people who decide meanwhile.

@@ -1,10 +1,13 @@
 //! Evidence of many violations that close in one batch: each has the records of its own spans.
 
 use crate::fixture::{Fixture, SOURCE, at, batch, filed, overspeed, records};
-use waywarden_model::{Span, Violation};
+use waywarden_model::hash::content_hash;
+use waywarden_model::{DriverSaid, InvalidReason, Protocol, Span, Speed, Verdict, Violation};
+use waywarden_store::FiledFrame;
 
 both!(
     many_that_close_at_once_have_each_its_own_records,
+    what_was_just_filed_is_copied_as_it_is_read_later,
     a_span_of_very_many_records_says_that_it_is_not_complete,
 );
 
@@ -60,6 +63,64 @@ async fn many_that_close_at_once_have_each_its_own_records(f: Fixture) {
         let expected: Vec<_> = expected.iter().map(received).collect();
         assert_eq!(records_of(&f, v).await, (expected, true), "{:?}", v.start);
     }
+}
+
+/// A batch copies what it files itself without reading it; an amendment behind it reads. Both
+/// copies say the same of records of several frames, sent twice, invalid, of odd cards.
+async fn what_was_just_filed_is_copied_as_it_is_read_later(f: Fixture) {
+    let claim = f.store.claim(0, "w").await.unwrap();
+    let mut rows = Vec::new();
+    for second in 0..60 {
+        let mut row = filed(second, 80);
+        row.frame = u32::try_from(second / 20).unwrap();
+        let card = format!("card\0\u{e000}{}", second / 30);
+        row.record.driver = DriverSaid::Card(card.as_str().into());
+        row.record.odometer_m = Some(u64::MAX - second.cast_unsigned());
+        row.record.details.vin = Some("WVWZZZ1JZXW000001".into());
+        if second % 7 == 0 {
+            row.verdict = Verdict::Invalid(InvalidReason::ALL[0]);
+        }
+        row.hash = content_hash(&row.record);
+        rows.push(row.clone());
+        if second % 10 == 0 {
+            row.received = at(second - 5);
+            row.frame = 2;
+            rows.push(row);
+        }
+    }
+    let mut sent = records(rows, vec![]);
+    sent.frames = (0..3)
+        .map(|n| FiledFrame {
+            protocol: Protocol::ALL[n],
+            received: at(n as i64),
+            raw: vec![n as u8; 40],
+        })
+        .collect();
+    let stated = closed(0, 45, true);
+    let mut b = batch(vec![sent]);
+    b.violations = vec![stated.clone()];
+    f.store.commit(&claim, 0, 1, b).await.unwrap();
+    let body = async || {
+        let evidence = f.store.evidence(stated.id()).await.unwrap().unwrap();
+        let body: serde_json::Value = serde_json::from_str(&evidence.body).unwrap();
+        let of = |name: &str| body[name].clone();
+        (
+            evidence.revision,
+            of("records"),
+            of("frames"),
+            of("complete"),
+        )
+    };
+    let (first, records, frames, complete) = body().await;
+    assert_eq!((first, records.as_array().unwrap().len()), (1, 46));
+    let amended = Violation {
+        max_excess: Some(Speed::from_kmh(20)),
+        ..stated.clone()
+    };
+    let mut b = batch(vec![]);
+    b.violations = vec![amended];
+    f.store.commit(&claim, 1, 2, b).await.unwrap();
+    assert_eq!(body().await, (2, records, frames, complete));
 }
 
 async fn a_span_of_very_many_records_says_that_it_is_not_complete(f: Fixture) {
