@@ -7,8 +7,8 @@ use serde_json::Value;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -102,12 +102,54 @@ impl Served {
     }
 }
 
+/// What a process says on standard error, with when it was said. Warnings are passed on.
+#[derive(Debug, Clone, Default)]
+pub struct Said(Arc<Mutex<Vec<(Instant, String)>>>);
+
+impl Said {
+    fn listen(lines: std::io::Lines<BufReader<ChildStderr>>) -> Self {
+        let said = Self::default();
+        let keep = said.clone();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                if line.contains(" WARN ") || line.contains("ERROR ") {
+                    eprintln!("{line}");
+                }
+                keep.lines().push((Instant::now(), line));
+            }
+        });
+        said
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Vec<(Instant, String)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the `nth` line, from 0, with these words.
+    ///
+    /// # Errors
+    /// It is not said within a minute.
+    pub fn nth(&self, words: &str, nth: usize) -> Result<(Instant, String)> {
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            let lines = self.lines();
+            let mut with = lines.iter().filter(|(_, line)| line.contains(words));
+            if let Some(said) = with.nth(nth) {
+                return Ok(said.clone());
+            }
+            ensure!(Instant::now() < until, "no `{words}` in {lines:#?}");
+            drop(lines);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
 /// A role of the program in a process of its own.
 #[derive(Debug)]
 pub struct Role {
     process: Ending,
-    said: Arc<Mutex<Vec<(Instant, String)>>>,
-    _data: TempDir,
+    said: Said,
+    data: TempDir,
 }
 
 impl Role {
@@ -127,22 +169,20 @@ impl Role {
             .stderr(Stdio::piped())
             .spawn()?;
         let lines = BufReader::new(child.stderr.take().context("its standard error")?).lines();
-        let said = Arc::new(Mutex::new(Vec::new()));
-        let keep = Arc::clone(&said);
-        std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                if line.contains(" WARN ") || line.contains("ERROR ") {
-                    eprintln!("{line}");
-                }
-                let mut said = keep.lock().unwrap_or_else(PoisonError::into_inner);
-                said.push((Instant::now(), line));
-            }
-        });
         Ok(Self {
             process: Ending(child),
-            said,
-            _data: data,
+            said: Said::listen(lines),
+            data,
         })
+    }
+
+    pub const fn said(&self) -> &Said {
+        &self.said
+    }
+
+    /// Its folder.
+    pub fn data(&self) -> &Path {
+        self.data.path()
     }
 
     /// Waits for a line with these words; gives when it was said.
@@ -150,16 +190,7 @@ impl Role {
     /// # Errors
     /// It is not said within a minute.
     pub fn line(&self, words: &str) -> Result<Instant> {
-        let until = Instant::now() + Duration::from_secs(60);
-        loop {
-            let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((at, _)) = said.iter().find(|(_, line)| line.contains(words)) {
-                return Ok(*at);
-            }
-            ensure!(Instant::now() < until, "no `{words}` in {said:#?}");
-            drop(said);
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        Ok(self.said.nth(words, 0)?.0)
     }
 
     /// Seconds of processor time that it has taken since it started.
@@ -181,7 +212,8 @@ pub struct Program {
     http: String,
     token: String,
     agent: ureq::Agent,
-    _data: TempDir,
+    said: Said,
+    data: TempDir,
 }
 
 impl Program {
@@ -199,7 +231,7 @@ impl Program {
             command.arg("--example").arg(registers);
         }
         let mut child = command
-            .env("WAYWARDEN_LOG", "warn")
+            .env("WAYWARDEN__TELEMETRY__LEVEL", "warn")
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .stderr(Stdio::piped())
             .spawn()?;
@@ -217,22 +249,26 @@ impl Program {
                 http = address.map(str::to_owned);
             }
         }
-        // Its log must be read, or it would wait for it. It holds warnings only, behind what it
-        // says to a person who starts it.
-        std::thread::spawn(move || {
-            let greeting = |l: &String| l.contains("open once") || l.contains("page is not built");
-            for line in lines.map_while(Result::ok).filter(|l| !greeting(l)) {
-                eprintln!("{line}");
-            }
-        });
+        // Its log must be read, or it would wait for it.
+        let said = Said::listen(lines);
         Ok(Self {
             process,
             teltonika: teltonika.context("the address for Teltonika")?,
             http: http.context("the address of the API")?,
             token: token(data.path(), environment)?,
             agent: ureq::Agent::new_with_defaults(),
-            _data: data,
+            said,
+            data,
         })
+    }
+
+    pub const fn said(&self) -> &Said {
+        &self.said
+    }
+
+    /// Its folder.
+    pub fn data(&self) -> &Path {
+        self.data.path()
     }
 
     /// # Errors

@@ -13,6 +13,7 @@ mod fleet;
 mod floor;
 mod idle;
 mod latency;
+mod rebuild;
 mod rules;
 mod servers;
 mod services;
@@ -55,14 +56,16 @@ enum Part {
     Acknowledged,
     Idle,
     Latency,
+    Rebuild,
     KafkaIngest,
     KafkaFiling,
     KafkaLatency,
     KafkaTakeover,
+    TimescaleRebuild,
 }
 
 /// What needs nothing but this machine.
-const ALONE: [Part; 7] = [
+const ALONE: [Part; 8] = [
     Part::Decode,
     Part::Rules,
     Part::Evaluate,
@@ -70,12 +73,14 @@ const ALONE: [Part; 7] = [
     Part::Acknowledged,
     Part::Idle,
     Part::Latency,
+    Part::Rebuild,
 ];
-const ON_SERVICES: [Part; 4] = [
+const ON_SERVICES: [Part; 5] = [
     Part::KafkaIngest,
     Part::KafkaFiling,
     Part::KafkaLatency,
     Part::KafkaTakeover,
+    Part::TimescaleRebuild,
 ];
 
 impl Part {
@@ -88,10 +93,12 @@ impl Part {
             Self::Acknowledged => acknowledged::rows(effort),
             Self::Idle => idle::rows(effort),
             Self::Latency => latency::rows(effort),
+            Self::Rebuild => rebuild::rows(effort),
             Self::KafkaIngest => services::ingest(effort),
             Self::KafkaFiling => services::filing(effort),
             Self::KafkaLatency => latency::on_services(effort),
             Self::KafkaTakeover => services::takeover(effort),
+            Self::TimescaleRebuild => services::rebuild(effort),
         }
     }
 }

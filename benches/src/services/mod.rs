@@ -5,11 +5,13 @@
 mod filing;
 mod ingest;
 mod place;
+mod rebuild;
 mod stub;
 mod takeover;
 
 pub use filing::rows as filing;
 pub use ingest::rows as ingest;
 pub use place::{PARTITIONS, Place, served_log};
+pub use rebuild::rows as rebuild;
 pub use stub::stub;
 pub use takeover::rows as takeover;

@@ -147,6 +147,17 @@ impl Place {
         })
     }
 
+    /// Leaves nothing in the server's buffers.
+    ///
+    /// # Errors
+    /// The server does not have `pg_buffercache`, or refuses.
+    pub fn forget_pages(&self) -> Result<()> {
+        let sql = "CREATE EXTENSION IF NOT EXISTS pg_buffercache; CHECKPOINT;
+                   SELECT count(pg_buffercache_evict(bufferid)) FROM pg_buffercache
+                   WHERE relfilenode IS NOT NULL";
+        self.execute(&self.name, sql)
+    }
+
     fn execute(&self, database: &str, sql: &str) -> Result<()> {
         crate::devices::runtime()?.block_on(async {
             let client = connect(&self.services.on(database)).await?;

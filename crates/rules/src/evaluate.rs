@@ -6,7 +6,8 @@ pub mod output;
 use crate::state::{Outputs, SourceState};
 use crate::step::{Context, finish, step};
 use crate::subject;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::num::NonZero;
 use waywarden_model::hash::content_hash;
 use waywarden_model::{DayRow, DriverDay, Period, Record, SourceId, Subject, Timestamp, Violation};
 
@@ -33,32 +34,35 @@ pub struct Counts {
     pub future: u64,
 }
 
+impl Counts {
+    const fn add(&mut self, other: Self) {
+        self.judged += other.judged;
+        self.repeated += other.repeated;
+        self.same_instant += other.same_instant;
+        self.future += other.future;
+    }
+}
+
 /// Judges records in any order, repeated or not; the result is a function of their set.
 pub fn evaluate(
     records: impl IntoIterator<Item = (SourceId, Record)>,
     ctx: &Context<'_>,
     now: Timestamp,
 ) -> Evaluation {
-    let mut by_source: BTreeMap<SourceId, Vec<Record>> = BTreeMap::new();
-    let mut counts = Counts::default();
+    let mut by_source: HashMap<SourceId, Vec<Record>> = HashMap::new();
     for (source, record) in records {
-        if record.time > now {
-            counts.future += 1;
-        } else {
-            by_source.entry(source).or_default().push(record);
-        }
+        by_source.entry(source).or_default().push(record);
     }
-    let mut out = Outputs::default();
-    for (source, mut records) in by_source {
-        sort(&mut records);
-        fold(
-            SourceState::new(source),
-            &records,
-            ctx,
-            &mut out,
-            &mut counts,
-        );
-    }
+    evaluate_by_source(by_source, ctx, now)
+}
+
+/// As [`evaluate`], of records that stand by their sources already.
+pub fn evaluate_by_source(
+    records: impl IntoIterator<Item = (SourceId, Vec<Record>)>,
+    ctx: &Context<'_>,
+    now: Timestamp,
+) -> Evaluation {
+    let (out, counts) = fold_all(records.into_iter().collect(), ctx, now);
     let periods: Vec<Period> = out.periods.into_values().collect();
     let mut violations: Vec<Violation> = out.violations.into_values().collect();
     let mut driver_days = Vec::new();
@@ -75,7 +79,8 @@ pub fn evaluate(
         driver_days.extend(judged.driver_days);
     }
     violations.sort_by(|a, b| {
-        (a.start, &a.plate, a.kind, a.id()).cmp(&(b.start, &b.plate, b.kind, b.id()))
+        let first = (a.start, &a.plate, a.kind).cmp(&(b.start, &b.plate, b.kind));
+        first.then_with(|| a.id().cmp(&b.id()))
     });
     let day_rows = out.day_rows.into_values().collect();
     Evaluation {
@@ -100,6 +105,48 @@ pub fn sort(records: &mut [Record]) {
             }
         })
     });
+}
+
+/// Sources judged by one thread at least: fewer are not worth another.
+const FEWEST: usize = 16;
+
+/// Sources are judged for themselves, so on all cores; what they show is kept by key.
+fn fold_all(
+    mut sources: Vec<(SourceId, Vec<Record>)>,
+    ctx: &Context<'_>,
+    now: Timestamp,
+) -> (Outputs, Counts) {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let each = sources.len().div_ceil(cores).max(FEWEST);
+    let some = |sources: &mut [(SourceId, Vec<Record>)]| {
+        let (mut out, mut counts) = (Outputs::default(), Counts::default());
+        for (source, records) in sources {
+            let mut records = std::mem::take(records);
+            let all = records.len();
+            records.retain(|record| record.time <= now);
+            counts.future += (all - records.len()) as u64;
+            sort(&mut records);
+            let state = SourceState::new(source.clone());
+            fold(state, &records, ctx, &mut out, &mut counts);
+        }
+        (out, counts)
+    };
+    let mut all = (Outputs::default(), Counts::default());
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = sources
+            .chunks_mut(each)
+            .map(|chunk| scope.spawn(move || some(chunk)))
+            .collect();
+        for thread in threads {
+            // A panic goes on where it would have been without threads.
+            let (out, counts) = thread
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            all.0.take_in(out);
+            all.1.add(counts);
+        }
+    });
+    all
 }
 
 fn fold(

@@ -145,6 +145,13 @@ impl Outputs {
         self.periods.is_empty() && self.violations.is_empty() && self.day_rows.is_empty()
     }
 
+    /// Of a key that both have the other's value counts.
+    pub(crate) fn take_in(&mut self, mut other: Self) {
+        self.periods.append(&mut other.periods);
+        self.violations.append(&mut other.violations);
+        self.day_rows.append(&mut other.day_rows);
+    }
+
     pub(crate) fn period(&mut self, period: Period) {
         self.periods
             .insert((period.source.clone(), period.start), period);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use waywarden_model::registry::{ImportFile, RegisterKind, Registers, Registry};
 use waywarden_model::{TimeZone, Timestamp};
 use waywarden_roads::Network;
-use waywarden_rules::evaluate::{evaluate, input, output};
+use waywarden_rules::evaluate::{evaluate_by_source, input, output};
 use waywarden_rules::{Context, Library, Profile, Profiles};
 
 #[derive(Debug, clap::Args)]
@@ -71,7 +71,7 @@ pub fn run(args: &Args) -> Result<()> {
         network: &network,
         profiles: &profiles,
     };
-    let found = evaluate(records, &ctx, now);
+    let found = evaluate_by_source(records, &ctx, now);
     let mut out = BufWriter::new(std::io::stdout().lock());
     if args.summaries {
         for day in output::days(&found, &zone) {

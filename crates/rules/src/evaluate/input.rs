@@ -1,10 +1,17 @@
 //! Records and vehicles as files hold them: JSON Lines or CSV, with errors by line and column.
 
-use serde::Deserialize;
+mod comma;
+mod parts;
+mod row;
+
+use comma::Header;
+use row::{Names, Row};
+use std::collections::HashMap;
 use waywarden_model::registry::{ImportFile, RegisterKind, Registers};
-use waywarden_model::{
-    Course, DriverId, DriverSaid, Plate, Position, Record, SourceId, Speed, TimeZone, Timestamp,
-};
+use waywarden_model::{Record, SourceId, TimeZone};
+
+/// The records of each source, in the order of the input.
+pub type Records = HashMap<SourceId, Vec<Record>>;
 
 /// What is wrong with a line of input.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -15,87 +22,37 @@ pub struct InputError {
     pub what: String,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Row {
-    vehicle: Option<String>,
-    device: Option<String>,
-    time: Timestamp,
-    lat: f64,
-    lon: f64,
-    speed_kmh: Option<f64>,
-    course_deg: Option<f64>,
-    ignition: Option<bool>,
-    driver_id: Option<String>,
-    odometer_m: Option<u64>,
-    door: Option<bool>,
-}
-
 /// Reads one record a line; a line that begins with `{` makes it JSON Lines, else it is CSV with a
 /// header. Empty lines are passed over.
 ///
 /// # Errors
 /// The first line that is no record, with what is wrong in it.
-pub fn records(text: &str) -> Result<Vec<(SourceId, Record)>, InputError> {
+pub fn records(text: &str) -> Result<Records, InputError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.trim_start().starts_with('{') {
-        json_lines(text)
-    } else {
-        comma_separated(text)
+        return parts::read(text, 1, true, json_lines);
     }
+    let header = Header::read(text)?;
+    let lines = &text[header.ends..];
+    // Within quotes a field may go on over the end of a line.
+    let may_cut = !lines.contains('"');
+    parts::read(lines, header.lines + 1, may_cut, |part| {
+        header.records(part)
+    })
 }
 
-fn json_lines(text: &str) -> Result<Vec<(SourceId, Record)>, InputError> {
-    let lines = text
-        .lines()
-        .enumerate()
-        .filter(|(_, l)| !l.trim().is_empty());
-    lines
-        .map(|(n, line)| {
-            let wrong = |what: String| InputError { line: n + 1, what };
-            let row: Row = serde_json::from_str(line).map_err(|e| wrong(e.to_string()))?;
-            row.record().map_err(wrong)
-        })
-        .collect()
-}
-
-fn comma_separated(text: &str) -> Result<Vec<(SourceId, Record)>, InputError> {
-    let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::All)
-        .from_reader(text.as_bytes());
-    let mut found = Vec::new();
-    for (n, row) in reader.deserialize().enumerate() {
-        let wrong = |what: String| InputError { line: n + 2, what };
-        let row: Row = row.map_err(|e| wrong(e.to_string()))?;
-        found.push(row.record().map_err(wrong)?);
+fn json_lines(text: &str) -> Result<Records, InputError> {
+    let (mut found, mut names) = (Records::new(), Names::default());
+    for (n, line) in text.lines().enumerate() {
+        if line.trim().is_empty() {
+            continue;
+        }
+        let wrong = |what: String| InputError { line: n + 1, what };
+        let row: Row<'_> = serde_json::from_str(line).map_err(|e| wrong(e.to_string()))?;
+        let (source, record) = row.record(&mut names).map_err(wrong)?;
+        found.entry(source).or_default().push(record);
     }
     Ok(found)
-}
-
-impl Row {
-    fn record(self) -> Result<(SourceId, Record), String> {
-        let source = match (self.device, self.vehicle) {
-            (Some(device), _) => SourceId::new(device),
-            (None, Some(vehicle)) => SourceId::from(Plate::new(&vehicle).as_str()),
-            (None, None) => return Err("neither `vehicle` nor `device` is given".to_owned()),
-        };
-        let position = Position::new(self.lat, self.lon)
-            .ok_or_else(|| format!("{}, {} is no place on the globe", self.lat, self.lon))?;
-        let driver = match self.driver_id.as_deref() {
-            None | Some("") => DriverSaid::Nobody,
-            Some(id) => DriverSaid::Licence(DriverId::from(id)),
-        };
-        let record = Record {
-            speed: self.speed_kmh.map(Speed::from_kmh_f64),
-            course: self.course_deg.and_then(Course::from_degrees),
-            ignition: self.ignition,
-            door: self.door,
-            odometer_m: self.odometer_m,
-            driver,
-            ..Record::fix(self.time, position)
-        };
-        Ok((source, record))
-    }
 }
 
 /// Reads a register of vehicles, of which only `plate` is required; each is fitted with a source
@@ -121,25 +78,33 @@ pub fn vehicles(text: &str) -> Result<Registers, InputError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use waywarden_model::Speed;
 
     #[test]
     fn both_forms_read_alike() {
         let json = r#"{"vehicle":"14C-123.45","time":"2026-03-10T08:00:00+07:00","lat":21.0,"lon":107.0,"speed_kmh":60.5,"driver_id":"220000000001"}"#;
         let csv = "vehicle,time,lat,lon,speed_kmh,driver_id\n14C12345,2026-03-10T01:00:00Z,21.0,107.0,60.5,220000000001\n";
         assert_eq!(records(json), records(csv));
-        assert_eq!(
-            records(csv).unwrap()[0].1.speed,
-            Some(Speed::from_centi(6050))
-        );
+        let read = records(csv).unwrap();
+        assert_eq!(read["14C12345"][0].speed, Some(Speed::from_centi(6050)));
     }
 
     #[test]
     fn what_is_wrong_is_said_with_its_line() {
         let head = "vehicle,time,lat,lon,speed_kmh\n";
         for (line, error) in [
+            ("14C12345,10/03/2026,21.0,107.0,60", "line 2: `time`: "),
             (
-                "14C12345,10/03/2026,21.0,107.0,60",
-                "line 2: CSV deserialize error",
+                "14C12345,2026-03-10T01:00:00Z,21,107.0,fast",
+                "line 2: `speed_kmh`: `fast` is not a number",
+            ),
+            (
+                "14C12345,2026-03-10T01:00:00Z,,107.0,60",
+                "line 2: `lat` is not given",
+            ),
+            (
+                "14C12345,2026-03-10T01:00:00Z,21",
+                "line 2: 3 fields where the header has 5",
             ),
             (
                 "14C12345,2026-03-10T01:00:00Z,91,107.0,60",
@@ -153,6 +118,13 @@ mod tests {
             let text = records(&format!("{head}{line}\n")).unwrap_err().to_string();
             assert!(text.starts_with(error), "{text}");
         }
+        let error = records("vehicle,when\n").unwrap_err().to_string();
+        assert!(
+            error.starts_with("line 1: unknown column `when`"),
+            "{error}"
+        );
+        let error = records("time,lat,time\n").unwrap_err().to_string();
+        assert_eq!(error, "line 1: column `time` is there twice");
         let error = records("{\"vehicle\":\"a\",\"speed\":1}")
             .unwrap_err()
             .to_string();
@@ -170,5 +142,53 @@ mod tests {
                 && error.ends_with("the same key as line 2, at overlapping dates"),
             "{error}"
         );
+    }
+
+    /// A file that is read in parts is read as the same lines one by one; empty lines, the last
+    /// line without its end, and fields with a line end in them change nothing.
+    #[test]
+    fn a_large_file_reads_as_its_lines_do() {
+        let head = "vehicle,time,lat,lon,speed_kmh\n";
+        let csv = |n: usize| {
+            format!(
+                "14C-{:05},2026-03-10T01:00:{:02}Z,21,107.5,6\n",
+                n % 9,
+                n % 60
+            )
+        };
+        let json = |n: usize| {
+            let (vehicle, second) = (n % 9, n % 60);
+            format!(
+                "{{\"vehicle\":\"14C-{vehicle:05}\",\"time\":\"2026-03-10T01:00:{second:02}Z\",\
+                 \"lat\":21,\"lon\":107.5,\"speed_kmh\":6}}\n"
+            )
+        };
+        let alone = |n| records(&format!("{head}{}", csv(n))).unwrap();
+        let distinct: Vec<Records> = (0..180).map(alone).collect();
+        let (mut commas, mut lines) = (head.to_owned(), String::new());
+        let mut one_by_one = Records::new();
+        for n in 0..30_000 {
+            commas += &csv(n);
+            lines += &json(n);
+            for (source, records) in distinct[n % 180].clone() {
+                one_by_one.entry(source).or_default().extend(records);
+            }
+            if n == 20_000 {
+                commas.push('\n');
+                lines.push('\n');
+            }
+        }
+        assert_eq!(records(commas.trim_end()).unwrap(), one_by_one);
+        assert_eq!(records(lines.trim_end()).unwrap(), one_by_one);
+        // Header, records and the empty line stand before it.
+        let wrong = records(&format!("{commas}x,y,21,107,6\n")).unwrap_err();
+        assert_eq!(wrong.line, 30_003);
+        let wrong = records(&format!("{lines}{{}}\n")).unwrap_err();
+        assert_eq!(wrong.line, 30_002);
+        let quoted = format!("{commas}\"14C-\n00001\",2026-03-10T01:00:00Z,21,107.5,6\n");
+        let all = records(&quoted).unwrap();
+        assert_eq!(all.values().map(Vec::len).sum::<usize>(), 30_001);
+        let wrong = records(&format!("{quoted}x,y,21,107,6\n")).unwrap_err();
+        assert_eq!(wrong.line, 30_005);
     }
 }
