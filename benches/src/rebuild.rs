@@ -44,7 +44,7 @@ pub fn rows(effort: Effort) -> Result<Vec<Row>> {
 /// What a program is told so that it tells of rebuilds.
 pub fn environment() -> Vec<(String, String)> {
     [
-        ("WAYWARDEN__TELEMETRY__LEVEL", "warn,waywarden_worker=debug"),
+        ("WAYWARDEN__TELEMETRY__LEVEL", "info,waywarden_worker=debug"),
         ("WAYWARDEN__WORKER__LATE_QUIET", "10ms"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))

@@ -197,9 +197,11 @@ fn bare_copy(load: &Load) -> Result<f64> {
 }
 
 async fn copy(session: &tokio_postgres::Client, rows: Bytes) -> Result<(), tokio_postgres::Error> {
+    // The columns that the worker fills, those that these devices do not say with nothing.
     let sql = "COPY positions (source, time, hash, received, frame, verdict, kind, lat, lon, \
-               valid, altitude, speed, course, satellites, ignition, odometer, said, alarms, \
-               stored) FROM STDIN BINARY";
+               valid, altitude, speed, course, satellites, ignition, motion, door, odometer, \
+               said, driver, alarms, stored, voltage, fuel, engine, event, vin) \
+               FROM STDIN BINARY";
     let sink = session.copy_in::<_, Bytes>(sql).await?;
     futures::pin_mut!(sink);
     sink.send(rows).await?;
@@ -240,7 +242,10 @@ fn put_row(out: &mut BytesMut, device: usize, r: &waywarden_model::Record) {
         Some(value) => put(out, &value.to_be_bytes()),
         None => out.put_i32(-1),
     };
-    out.put_i16(19);
+    let nothing = |out: &mut BytesMut, columns: usize| {
+        (0..columns).for_each(|_| out.put_i32(-1));
+    };
+    out.put_i16(27);
     int(out, i32::try_from(device).ok());
     long(out, time);
     // Any 64 bits that differ: making the hash is not the database's work.
@@ -263,13 +268,16 @@ fn put_row(out: &mut BytesMut, device: usize, r: &waywarden_model::Record) {
         None => out.put_i32(-1),
     }
     flag(out, r.ignition);
+    nothing(out, 2);
     match r.odometer_m {
         Some(metres) => long(out, metres.cast_signed()),
         None => out.put_i32(-1),
     }
     short(out, 0);
+    nothing(out, 1);
     long(out, 0);
     flag(out, Some(r.stored));
+    nothing(out, 5);
 }
 
 /// A value with its length before it.

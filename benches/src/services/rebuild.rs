@@ -22,6 +22,7 @@ pub fn rows(effort: Effort) -> Result<Vec<Row>> {
     producer.flush()?;
     let all = [place.environment(), environment()].concat();
     let worker = Role::start("worker", &[], &all)?;
+    worker.line("partition claimed")?;
     filed(&place, RECORDS as u64)?;
     let mut before = 0;
     let mut again = || {

@@ -173,6 +173,11 @@ pub trait RebuildStore: Send + Sync {
 
     /// Marks sources on purpose, and the subjects of their driving, whose hours may be judged by
     /// another law though the driving is the same; gives how many sources there are. A source that
-    /// nobody has heard of is left out.
-    async fn mark_sources(&self, stretches: Vec<Stretch>, now: Timestamp) -> Result<usize>;
+    /// nobody has heard of is left out. `partitions`: of the log, whose owners judge.
+    async fn mark_sources(
+        &self,
+        stretches: Vec<Stretch>,
+        partitions: u32,
+        now: Timestamp,
+    ) -> Result<usize>;
 }

@@ -61,13 +61,14 @@ pub fn run(args: &Args) -> Result<()> {
         if args.dry_run {
             return tell(store.as_ref(), args, &range).await;
         }
+        let partitions = args.data.config()?.log.partitions;
         let marked = if args.readmit {
-            readmit(store.as_ref(), &range, args.data.config()?.log.partitions).await?
+            readmit(store.as_ref(), &range, partitions).await?
         } else {
             let stretches = stretches(store.as_ref(), &range).await?;
             for some in stretches.chunks(PAGE) {
                 let now = crate::clock::now();
-                store.mark_sources(some.to_vec(), now).await?;
+                store.mark_sources(some.to_vec(), partitions, now).await?;
             }
             stretches.len()
         };

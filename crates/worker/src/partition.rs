@@ -184,7 +184,9 @@ impl Partition {
             let all = outdated
                 .into_iter()
                 .map(|s| Stretch::behind(s, Timestamp::MIN));
-            store.mark_sources(all.collect(), saved_at).await?;
+            store
+                .mark_sources(all.collect(), partitions, saved_at)
+                .await?;
         }
         let mut this = Self {
             log,

@@ -303,7 +303,11 @@ async fn judging_again_by_the_same_law_changes_nothing() {
         place.store.last_change().await.unwrap(),
     );
     let now = Timestamp::from_secs(NOW_S);
-    let marked = place.store.mark_sources(stretches, now).await.unwrap();
+    let marked = place
+        .store
+        .mark_sources(stretches, PARTITIONS, now)
+        .await
+        .unwrap();
     assert_eq!(marked, fleet.len());
     let status = place.store.status().await.unwrap();
     assert_eq!(status.marks as usize, fleet.len());

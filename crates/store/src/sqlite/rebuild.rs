@@ -13,6 +13,7 @@ use crate::rebuild::{
 use crate::rows::{Columns, PERIOD, RECORD, verdicts_shown};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension};
+use waywarden_model::hash::partition_of;
 use waywarden_model::{DriverId, LocalDay, Period, SourceId, Subject, Timestamp};
 
 #[async_trait]
@@ -87,8 +88,13 @@ impl RebuildStore for SqliteStore {
         self.write(move |s| replace(s, &claim, &rebuilt)).await
     }
 
-    async fn mark_sources(&self, stretches: Vec<Stretch>, now: Timestamp) -> Result<usize> {
-        self.write(move |s| mark_sources(s.conn, &stretches, now))
+    async fn mark_sources(
+        &self,
+        stretches: Vec<Stretch>,
+        partitions: u32,
+        now: Timestamp,
+    ) -> Result<usize> {
+        self.write(move |s| mark_sources(s.conn, &stretches, partitions, now))
             .await
     }
 }
@@ -174,17 +180,17 @@ pub(super) fn known(
     Ok(found)
 }
 
-fn mark_sources(conn: &Connection, stretches: &[Stretch], now: Timestamp) -> Result<usize> {
+fn mark_sources(
+    conn: &Connection,
+    stretches: &[Stretch],
+    partitions: u32,
+    now: Timestamp,
+) -> Result<usize> {
     let mut marked = 0;
     for Stretch { source, from, upto } in stretches {
-        let partition = conn
-            .prepare_cached(
-                "SELECT s.id, t.\"partition\" FROM sources s JOIN states t ON t.source = s.id
-                 WHERE s.name = ?1",
-            )?
-            .query_row([source.as_str()], |r| Ok((r.get(0)?, r.get(1)?)))
-            .optional()?;
-        if let Some((source, partition)) = partition {
+        // A source without a saved state has been heard of all the same.
+        let partition = partition_of(source, partitions);
+        if let Some(source) = source_id(conn, source.as_str())? {
             let (from, upto) = (*from, *upto);
             states::mark(conn, partition, &[Concerned { source, from, upto }], now)?;
             conn.prepare_cached(

@@ -16,6 +16,7 @@ use crate::rows::{Cells, Columns, PERIOD, RECORD, verdicts_shown};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use tokio_postgres::types::ToSql;
+use waywarden_model::hash::partition_of;
 use waywarden_model::{DriverId, LocalDay, Period, SourceId, Subject, Timestamp};
 
 #[async_trait]
@@ -111,9 +112,19 @@ impl RebuildStore for TimescaleStore {
         self.run(claim, &Replacing { partition, rebuilt }).await
     }
 
-    async fn mark_sources(&self, stretches: Vec<Stretch>, now: Timestamp) -> Result<usize> {
+    async fn mark_sources(
+        &self,
+        stretches: Vec<Stretch>,
+        partitions: u32,
+        now: Timestamp,
+    ) -> Result<usize> {
+        let marking = Marking {
+            stretches,
+            partitions,
+            now,
+        };
         // Marking twice is marking once, so this may be tried again.
-        let (marking, mut patience) = (Marking { stretches, now }, self.patience(Who::Worker));
+        let mut patience = self.patience(Who::Worker);
         loop {
             match self.try_write(&marking).await {
                 Ok(marked) => return Ok(marked),
@@ -170,6 +181,7 @@ fn columns(sources: &[(SourceId, Timestamp)]) -> (Vec<String>, Vec<i64>) {
 
 struct Marking {
     stretches: Vec<Stretch>,
+    partitions: u32,
     now: Timestamp,
 }
 
@@ -183,15 +195,16 @@ impl Writing for Marking {
             table.text(Some(source.as_str()))?;
             table.long(Some(from.millis()))?;
             table.long(Some(upto.millis()))?;
+            // A source without a saved state has been heard of all the same.
+            table.long(Some(partition_of(source, self.partitions).into()))?;
             table.end_row();
         }
-        let names = "name, \"from\", upto";
+        let names = "name, \"from\", upto, \"partition\"";
         let found = work
             .put(&table, names, &[], |rows| {
                 format!(
-                    "SELECT t.\"partition\", s.id, n.\"from\", n.upto FROM {rows}
-                     JOIN sources s ON s.name = n.name COLLATE \"C\"
-                     JOIN states t ON t.source = s.id"
+                    "SELECT n.\"partition\", s.id, n.\"from\", n.upto FROM {rows}
+                     JOIN sources s ON s.name = n.name COLLATE \"C\""
                 )
             })
             .await?;
@@ -200,7 +213,6 @@ impl Writing for Marking {
                 "INSERT INTO dirty (subject, \"from\")
                  SELECT p.subject, min(p.start) FROM {rows}
                  JOIN sources s ON s.name = n.name COLLATE \"C\"
-                 JOIN states t ON t.source = s.id
                  JOIN periods p ON p.source = s.id AND p.\"end\" >= n.\"from\"
                      AND p.start <= n.upto
                  GROUP BY p.subject"

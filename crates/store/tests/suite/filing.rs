@@ -224,8 +224,9 @@ async fn marks_hold_all_that_was_added_to_them(f: Fixture) {
 }
 
 async fn sources_are_marked_where_somebody_knows_them(f: Fixture) {
-    let claim = f.store.claim(4, "w").await.unwrap();
-    let mut b = batch(vec![]);
+    let claim = f.store.claim(0, "w").await.unwrap();
+    // One that has records and, before the next checkpoint, no saved state.
+    let mut b = batch(vec![records(vec![filed(0, 50)], vec![])]);
     for source in ["a", "b"] {
         b.states.push(SavedState {
             source: source.into(),
@@ -243,14 +244,20 @@ async fn sources_are_marked_where_somebody_knows_them(f: Fixture) {
             from: at(5),
             upto: at(60),
         },
+        Stretch::behind(SOURCE.into(), at(0)),
     ];
-    assert_eq!(f.store.mark_sources(wanted, at(50)).await.unwrap(), 2);
-    let marks = f.store.due_marks(4, due(), 10).await.unwrap();
+    assert_eq!(f.store.mark_sources(wanted, 1, at(50)).await.unwrap(), 3);
+    let marks = f.store.due_marks(0, due(), 10).await.unwrap();
     let named: Vec<_> = marks
         .iter()
         .map(|m| (m.source.as_str(), m.from, m.upto))
         .collect();
-    assert_eq!(named, [("a", at(5), at(60)), ("b", at(7), Timestamp::MAX)]);
+    let expected = [
+        (SOURCE, at(0), Timestamp::MAX),
+        ("a", at(5), at(60)),
+        ("b", at(7), Timestamp::MAX),
+    ];
+    assert_eq!(named, expected);
 }
 
 async fn marking_on_purpose_has_the_hours_of_the_stretch_judged_again(f: Fixture) {
@@ -292,7 +299,10 @@ async fn marking_on_purpose_has_the_hours_of_the_stretch_judged_again(f: Fixture
         from: at(30),
         upto: at(100),
     };
-    f.store.mark_sources(vec![stretch], at(50)).await.unwrap();
+    f.store
+        .mark_sources(vec![stretch], 1, at(50))
+        .await
+        .unwrap();
     assert_eq!(judged(Arc::clone(&judge)).await.unwrap(), 2);
     let mut heard = judge.0.lock().unwrap().clone();
     heard.sort();
