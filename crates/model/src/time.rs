@@ -1,5 +1,7 @@
 //! Time as integers: instants in milliseconds, local days as counts, zones as tables.
 
+mod text;
+
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
@@ -50,6 +52,9 @@ impl Timestamp {
     /// # Errors
     /// [`BadTime`] with the text when it is no such instant.
     pub fn parse_rfc3339(text: &str) -> Result<Self, BadTime> {
+        if let Some(ms) = text::whole_seconds(text.as_bytes()) {
+            return Ok(Self(ms));
+        }
         let bad = || BadTime(text.to_owned());
         // The library also takes the space-separated and the bracketed forms; we do not.
         if text.contains('[') || !text.contains(['T', 't']) {
@@ -90,11 +95,25 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         if d.is_human_readable() {
-            let text = String::deserialize(d)?;
-            Self::parse_rfc3339(&text).map_err(serde::de::Error::custom)
+            d.deserialize_str(InText)
         } else {
             i64::deserialize(d).map(Self)
         }
+    }
+}
+
+/// Reads the text where it lies.
+struct InText;
+
+impl serde::de::Visitor<'_> for InText {
+    type Value = Timestamp;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Timestamp, E> {
+        Timestamp::parse_rfc3339(text).map_err(E::custom)
     }
 }
 
