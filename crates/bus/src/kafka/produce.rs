@@ -61,7 +61,7 @@ struct Pending {
 }
 
 impl Pending {
-    fn tell(self: Box<Self>, outcome: Result<u64, BusError>) {
+    fn tell(self, outcome: Result<u64, BusError>) {
         // Who waited may be gone; the message is where it is all the same.
         let _ = self.told.send(outcome);
     }
