@@ -73,6 +73,8 @@ pub struct Sends {
     ends: Vec<usize>,
     frames_a_group: usize,
     device: usize,
+    /// Number of the first record.
+    first: usize,
     /// See [`record_too_fast`].
     too_fast: usize,
 }
@@ -80,12 +82,13 @@ pub struct Sends {
 impl Sends {
     /// `groups` groups of `window` frames of `per_frame` records, the records one after the other.
     pub fn new(device: usize, groups: usize, window: usize, per_frame: usize) -> Self {
-        Self::too_fast(device, groups, window, per_frame, OFTEN)
+        Self::too_fast(device, 0, groups, window, per_frame, OFTEN)
     }
 
-    /// As [`Sends::new`], with the records of [`record_too_fast`].
+    /// As [`Sends::new`], with the records of [`record_too_fast`] from the `first` on.
     pub fn too_fast(
         device: usize,
+        first: usize,
         groups: usize,
         window: usize,
         per_frame: usize,
@@ -93,7 +96,7 @@ impl Sends {
     ) -> Self {
         let mut side = device_side(Protocol::Teltonika, &id(device));
         let log_in = side.connect();
-        let (mut bytes, mut ends, mut n) = (Vec::new(), Vec::with_capacity(groups), 0);
+        let (mut bytes, mut ends, mut n) = (Vec::new(), Vec::with_capacity(groups), first);
         for _ in 0..groups {
             for _ in 0..window {
                 let records = (n..n + per_frame).map(|n| record_too_fast(device, n, of));
@@ -110,6 +113,7 @@ impl Sends {
             ends,
             frames_a_group: window,
             device,
+            first,
             too_fast: of,
         }
     }
@@ -265,7 +269,7 @@ pub fn messages(all: &[Sends], per_frame: usize) -> Vec<bytes::Bytes> {
                 continue;
             };
             for (n, raw) in bytes.chunks(bytes.len() / sends.frames_a_group).enumerate() {
-                let first = (group * sends.frames_a_group + n) * per_frame;
+                let first = sends.first + (group * sends.frames_a_group + n) * per_frame;
                 let records = (first..first + per_frame)
                     .map(|n| record_too_fast(sends.device, n, sends.too_fast));
                 messages.push(waywarden_bus::encode(&waywarden_model::Message::Frame(

@@ -108,7 +108,7 @@ fn worked(load: &Load) -> Result<(f64, f64)> {
     let place = Place::new(PARTITIONS)?;
     place.make_topic()?;
     let sends: Vec<Sends> = (0..load.devices)
-        .map(|device| Sends::too_fast(device, load.frames, 1, load.per_frame, load.too_fast))
+        .map(|device| Sends::too_fast(device, 0, load.frames, 1, load.per_frame, load.too_fast))
         .collect();
     let producer = place.producer()?;
     let messages = devices::messages(&sends, load.per_frame);

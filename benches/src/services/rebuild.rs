@@ -1,11 +1,12 @@
-//! Five days of one vehicle judged again from TimescaleDB: with its pages in memory, and with none.
+//! Five days of one vehicle judged as late data from TimescaleDB: with its pages in memory, and with
+//! none.
 
 use super::filing::filed;
 use super::place::{PARTITIONS, Place};
 use crate::Effort;
 use crate::children::Role;
-use crate::devices::{self, SELDOM, Sends, id};
-use crate::rebuild::{PER_FRAME, RECORDS, environment, judge_again, row};
+use crate::devices::{self, id};
+use crate::rebuild::{Judged, PER_FRAMES, RECORDS, again_row, environment, late_row, mark, sends};
 use crate::table::{Row, rounds};
 use anyhow::Result;
 use waywarden_model::SourceId;
@@ -13,24 +14,28 @@ use waywarden_model::SourceId;
 pub fn rows(effort: Effort) -> Result<Vec<Row>> {
     let place = Place::new(PARTITIONS)?;
     place.make_topic()?;
-    let sends = Sends::too_fast(0, RECORDS / PER_FRAME, 1, PER_FRAME, SELDOM);
     let producer = place.producer()?;
-    let source = SourceId::new(id(0));
-    for message in devices::messages(&[sends], PER_FRAME) {
-        producer.send(&source, &message)?;
-    }
-    producer.flush()?;
     let all = [place.environment(), environment()].concat();
     let worker = Role::start("worker", &[], &all)?;
     worker.line("partition claimed")?;
-    filed(&place, RECORDS as u64)?;
-    let mut before = 0;
+    let mut judged = Judged::new(worker.said());
+    let mut device = 0;
+    let late = rounds(effort.rounds, || {
+        let source = SourceId::new(id(device));
+        for (sends, per_frame) in sends(device, 1).into_iter().zip(PER_FRAMES) {
+            for message in devices::messages(&[sends], per_frame) {
+                producer.send(&source, &message)?;
+            }
+        }
+        producer.flush()?;
+        device += 1;
+        filed(&place, (device * (RECORDS + 1)) as u64)?;
+        judged.took()
+    })?;
     let mut again = || {
-        before += 1;
-        judge_again(worker.data(), &all, worker.said(), before - 1)
+        mark(worker.data(), &all, &id(0))?;
+        judged.took()
     };
-    // The first one fills what the session keeps.
-    again()?;
     let warm = rounds(effort.rounds, &mut again)?;
     let mut dropped = true;
     let cold = rounds(effort.rounds, || {
@@ -43,8 +48,9 @@ pub fn rows(effort: Effort) -> Result<Vec<Row>> {
         false => " Nothing is in the server's buffers; the system's cache could not be emptied.",
     };
     Ok(vec![
-        row("TimescaleDB, warm", warm, 400.0, ""),
-        row("TimescaleDB, cold", cold, 4000.0, how),
+        late_row("TimescaleDB", late, 400.0),
+        again_row("TimescaleDB warm", warm, 400.0, ""),
+        again_row("TimescaleDB cold", cold, 4000.0, how),
     ])
 }
 
