@@ -7,7 +7,6 @@ use crate::state::{Outputs, SourceState};
 use crate::step::{Context, finish, step};
 use crate::subject;
 use std::collections::{BTreeMap, HashMap};
-use std::num::NonZero;
 use waywarden_model::hash::content_hash;
 use waywarden_model::{DayRow, DriverDay, Period, Record, SourceId, Subject, Timestamp, Violation};
 
@@ -53,16 +52,41 @@ pub fn evaluate(
     for (source, record) in records {
         by_source.entry(source).or_default().push(record);
     }
-    evaluate_by_source(by_source, ctx, now)
+    conclude([judge(by_source, ctx, now)], ctx)
 }
 
-/// As [`evaluate`], of records that stand by their sources already.
-pub fn evaluate_by_source(
-    records: impl IntoIterator<Item = (SourceId, Vec<Record>)>,
+/// What sources show each for itself.
+#[derive(Debug, Clone, Default)]
+pub struct Judged {
+    out: Outputs,
+    counts: Counts,
+}
+
+/// Judges sources, all records of each; one without the other, so that it can be done side by side.
+pub fn judge(
+    sources: impl IntoIterator<Item = (SourceId, Vec<Record>)>,
     ctx: &Context<'_>,
     now: Timestamp,
-) -> Evaluation {
-    let (out, counts) = fold_all(records.into_iter().collect(), ctx, now);
+) -> Judged {
+    let mut judged = Judged::default();
+    for (source, mut records) in sources {
+        let all = records.len();
+        records.retain(|record| record.time <= now);
+        judged.counts.future += (all - records.len()) as u64;
+        sort(&mut records);
+        let state = SourceState::new(source);
+        fold(state, &records, ctx, &mut judged.out, &mut judged.counts);
+    }
+    judged
+}
+
+/// What all sources show, and their drivers and vehicles over all of them.
+pub fn conclude(judged: impl IntoIterator<Item = Judged>, ctx: &Context<'_>) -> Evaluation {
+    let (mut out, mut counts) = (Outputs::default(), Counts::default());
+    for some in judged {
+        out.take_in(some.out);
+        counts.add(some.counts);
+    }
     let periods: Vec<Period> = out.periods.into_values().collect();
     let mut violations: Vec<Violation> = out.violations.into_values().collect();
     let mut driver_days = Vec::new();
@@ -105,48 +129,6 @@ pub fn sort(records: &mut [Record]) {
             }
         })
     });
-}
-
-/// Sources judged by one thread at least: fewer are not worth another.
-const FEWEST: usize = 16;
-
-/// Sources are judged for themselves, so on all cores; what they show is kept by key.
-fn fold_all(
-    mut sources: Vec<(SourceId, Vec<Record>)>,
-    ctx: &Context<'_>,
-    now: Timestamp,
-) -> (Outputs, Counts) {
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let each = sources.len().div_ceil(cores).max(FEWEST);
-    let some = |sources: &mut [(SourceId, Vec<Record>)]| {
-        let (mut out, mut counts) = (Outputs::default(), Counts::default());
-        for (source, records) in sources {
-            let mut records = std::mem::take(records);
-            let all = records.len();
-            records.retain(|record| record.time <= now);
-            counts.future += (all - records.len()) as u64;
-            sort(&mut records);
-            let state = SourceState::new(source.clone());
-            fold(state, &records, ctx, &mut out, &mut counts);
-        }
-        (out, counts)
-    };
-    let mut all = (Outputs::default(), Counts::default());
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = sources
-            .chunks_mut(each)
-            .map(|chunk| scope.spawn(move || some(chunk)))
-            .collect();
-        for thread in threads {
-            // A panic goes on where it would have been without threads.
-            let (out, counts) = thread
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            all.0.take_in(out);
-            all.1.add(counts);
-        }
-    });
-    all
 }
 
 fn fold(

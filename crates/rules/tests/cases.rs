@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use waywarden_model::registry::Registry;
 use waywarden_model::{TimeZone, Timestamp};
 use waywarden_roads::Network;
-use waywarden_rules::evaluate::{evaluate_by_source, input, output::Line};
+use waywarden_rules::evaluate::{conclude, input, judge, output::Line};
 use waywarden_rules::{Context, Library};
 
 fn folder() -> PathBuf {
@@ -28,7 +28,8 @@ fn judged(dir: &Path, name: &str, profile: Option<&str>, now: &str) -> Vec<Value
         network: &network,
         profiles: &profiles,
     };
-    let found = evaluate_by_source(records, &ctx, Timestamp::parse_rfc3339(now).unwrap());
+    let judged = judge(records, &ctx, Timestamp::parse_rfc3339(now).unwrap());
+    let found = conclude([judged], &ctx);
     found
         .violations
         .iter()

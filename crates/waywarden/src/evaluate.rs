@@ -3,11 +3,13 @@
 use crate::profiles::{Own, library};
 use anyhow::{Context as _, Result};
 use std::io::{BufWriter, Write};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use waywarden_model::registry::{ImportFile, RegisterKind, Registers, Registry};
 use waywarden_model::{TimeZone, Timestamp};
 use waywarden_roads::Network;
-use waywarden_rules::evaluate::{evaluate_by_source, input, output};
+use waywarden_rules::evaluate::input::{self, Input, Part};
+use waywarden_rules::evaluate::{conclude, judge, output};
 use waywarden_rules::{Context, Library, Profile, Profiles};
 
 #[derive(Debug, clap::Args)]
@@ -62,7 +64,12 @@ pub fn run(args: &Args) -> Result<()> {
     let profiles = law(wanted, &library(config.profiles.as_deref())?, zone.clone())?;
     let registry = Registry::new(1, registers(args, &zone)?);
     let network = Network::build(&registry);
-    let records = in_file(&args.records, |text| Ok(input::records(text)?))?;
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let records = in_file(&args.records, |text| {
+        let input = Input::new(text)?;
+        let parts = side_by_side(input.parts(cores), |part: Part<'_>| part.read());
+        Ok(input::together(parts)?)
+    })?;
     let now = args
         .now
         .unwrap_or_else(|| Timestamp::from_millis(jiff::Timestamp::now().as_millisecond()));
@@ -71,7 +78,14 @@ pub fn run(args: &Args) -> Result<()> {
         network: &network,
         profiles: &profiles,
     };
-    let found = evaluate_by_source(records, &ctx, now);
+    let mut sources: Vec<_> = records.into_iter().collect();
+    let mut shares = Vec::new();
+    let each = sources.len().div_ceil(cores).max(1);
+    while !sources.is_empty() {
+        shares.push(sources.split_off(sources.len().saturating_sub(each)));
+    }
+    let judged = side_by_side(shares, |share| judge(share, &ctx, now));
+    let found = conclude(judged, &ctx);
     let mut out = BufWriter::new(std::io::stdout().lock());
     if args.summaries {
         for day in output::days(&found, &zone) {
@@ -86,6 +100,21 @@ pub fn run(args: &Args) -> Result<()> {
     }
     out.flush()?;
     Ok(())
+}
+
+/// A thread for each of the few items; the results in their order.
+fn side_by_side<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+    std::thread::scope(|scope| {
+        let work = &work;
+        let begin = |item| scope.spawn(move || work(item));
+        let threads: Vec<_> = items.into_iter().map(begin).collect();
+        let end = |thread: std::thread::ScopedJoinHandle<'_, R>| {
+            // A panic goes on where it would have been without threads.
+            let ended = thread.join();
+            ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        threads.into_iter().map(end).collect()
+    })
 }
 
 fn in_file<T>(path: &Path, read: impl FnOnce(&str) -> Result<T>) -> Result<T> {

@@ -22,23 +22,102 @@ pub struct InputError {
     pub what: String,
 }
 
-/// Reads one record a line; a line that begins with `{` makes it JSON Lines, else it is CSV with a
-/// header. Empty lines are passed over.
+/// Records as a text holds them: one a line; a line that begins with `{` makes it JSON Lines, else
+/// it is CSV with a header. Empty lines are passed over.
+#[derive(Debug)]
+pub struct Input<'a> {
+    lines: &'a str,
+    /// Number of the first of the lines.
+    first: usize,
+    /// None: JSON Lines.
+    header: Option<Header>,
+}
+
+/// Some of the lines.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'a> {
+    lines: &'a str,
+    first: usize,
+    header: Option<&'a Header>,
+}
+
+impl<'a> Input<'a> {
+    /// # Errors
+    /// A header that is none of records.
+    pub fn new(text: &'a str) -> Result<Self, InputError> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        if text.trim_start().starts_with('{') {
+            return Ok(Self {
+                lines: text,
+                first: 1,
+                header: None,
+            });
+        }
+        let header = Header::read(text)?;
+        Ok(Self {
+            lines: &text[header.ends..],
+            first: header.lines + 1,
+            header: Some(header),
+        })
+    }
+
+    /// At least one and at most so many, to be read in any order.
+    pub fn parts(&self, most: usize) -> Vec<Part<'_>> {
+        // Within quotes a field may go on over the end of a line.
+        let quoted = self.header.is_some() && self.lines.contains('"');
+        let most = if quoted { 1 } else { most };
+        let part = |(first, lines)| Part {
+            lines,
+            first,
+            header: self.header.as_ref(),
+        };
+        let parts = parts::numbered(self.lines, self.first, most);
+        parts.into_iter().map(part).collect()
+    }
+}
+
+impl Part<'_> {
+    /// # Errors
+    /// The first line that is no record, with what is wrong in it.
+    pub fn read(&self) -> Result<Records, InputError> {
+        let read = match self.header {
+            Some(header) => header.records(self.lines),
+            None => json_lines(self.lines),
+        };
+        read.map_err(|error| InputError {
+            line: self.first + error.line - 1,
+            ..error
+        })
+    }
+}
+
+/// What was read of the parts of an input, in their order.
+///
+/// # Errors
+/// The first of theirs.
+pub fn together(
+    parts: impl IntoIterator<Item = Result<Records, InputError>>,
+) -> Result<Records, InputError> {
+    let mut all = Records::new();
+    for part in parts {
+        let part = part?;
+        if all.is_empty() {
+            all = part;
+            continue;
+        }
+        for (source, mut records) in part {
+            all.entry(source).or_default().append(&mut records);
+        }
+    }
+    Ok(all)
+}
+
+/// All records of a text, see [`Input`].
 ///
 /// # Errors
 /// The first line that is no record, with what is wrong in it.
 pub fn records(text: &str) -> Result<Records, InputError> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    if text.trim_start().starts_with('{') {
-        return parts::read(text, 1, true, json_lines);
-    }
-    let header = Header::read(text)?;
-    let lines = &text[header.ends..];
-    // Within quotes a field may go on over the end of a line.
-    let may_cut = !lines.contains('"');
-    parts::read(lines, header.lines + 1, may_cut, |part| {
-        header.records(part)
-    })
+    together(Input::new(text)?.parts(1).iter().map(Part::read))
 }
 
 fn json_lines(text: &str) -> Result<Records, InputError> {
@@ -148,6 +227,12 @@ mod tests {
     /// line without its end, and fields with a line end in them change nothing.
     #[test]
     fn a_large_file_reads_as_its_lines_do() {
+        let records = |text: &str| {
+            let input = Input::new(text)?;
+            let parts = input.parts(3);
+            assert!(parts.len() > 1 || text.len() < 1_000_000 || text.contains("\"14C-\n"));
+            together(parts.iter().map(Part::read))
+        };
         let head = "vehicle,time,lat,lon,speed_kmh\n";
         let csv = |n: usize| {
             format!(

@@ -4,7 +4,7 @@ use super::row::{Names, Row, Text};
 use super::{InputError, Records};
 use std::borrow::Cow;
 
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 enum Column {
     Vehicle,
     Device,
@@ -34,6 +34,7 @@ const COLUMNS: [(&str, Column); 11] = [
 ];
 
 /// The columns of a file, in its order.
+#[derive(Debug)]
 pub(super) struct Header {
     columns: Vec<(&'static str, Column)>,
     /// Where the lines behind it begin, in bytes.

@@ -1,58 +1,19 @@
-//! A text cut at its line ends, so that its parts are read side by side.
+//! A text cut at its line ends, so that its parts can be read side by side.
 
-use super::{InputError, Records};
-use std::num::NonZero;
-
-/// What is shorter is not worth a thread.
+/// What is shorter is not worth a part of its own.
 const SHORTEST: usize = 256 * 1024;
 
-/// Reads all parts of `text`, whose first line is the `first`; of a source the records are in its
-/// order.
-///
-/// # Errors
-/// The first of the text, by its line there.
-pub(super) fn read(
-    text: &str,
-    first: usize,
-    may_cut: bool,
-    read: impl Fn(&str) -> Result<Records, InputError> + Sync,
-) -> Result<Records, InputError> {
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let parts = match may_cut {
-        true => cut(text, cores),
-        false => vec![text],
-    };
-    let found: Vec<Result<Records, InputError>> = std::thread::scope(|scope| {
-        let read = &read;
-        let threads: Vec<_> = parts
-            .iter()
-            .map(|part| scope.spawn(move || read(part)))
-            .collect();
-        let joined = threads.into_iter().map(|t| {
-            // A panic goes on where it would have been without threads.
-            t.join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        });
-        joined.collect()
-    });
-    let mut all = Records::new();
+/// The parts, each with the number of its first line; that of the text is `first`.
+pub(super) fn numbered(text: &str, first: usize, most: usize) -> Vec<(usize, &str)> {
     let mut begins = first;
-    for (part, found) in parts.iter().zip(found) {
-        match found {
-            Ok(records) if all.is_empty() => all = records,
-            Ok(records) => {
-                for (source, mut records) in records {
-                    all.entry(source).or_default().append(&mut records);
-                }
-            }
-            Err(error) => {
-                let line = begins + error.line - 1;
-                return Err(InputError { line, ..error });
-            }
-        }
+    let number = |part: &str| {
+        let number = begins;
         begins += part.bytes().filter(|b| *b == b'\n').count();
-    }
-    Ok(all)
+        number
+    };
+    let parts = cut(text, most);
+    let numbers: Vec<usize> = parts.iter().copied().map(number).collect();
+    numbers.into_iter().zip(parts).collect()
 }
 
 /// At least one part, and up to `most`, all but the last ending with a line.
@@ -89,6 +50,10 @@ mod tests {
                 assert!(all_but_last.iter().all(|part| part.ends_with('\n')));
             }
         }
-        assert!(cut(&line.repeat(50_000), 2).len() == 2);
+        let text = line.repeat(50_000);
+        let [(2, first), (at, _)] = numbered(&text, 2, 2)[..] else {
+            panic!("two parts");
+        };
+        assert_eq!(at, 2 + first.lines().count());
     }
 }
