@@ -30,13 +30,16 @@ struct Lane<M> {
     since: Instant,
     /// Messages that were taken and have not arrived.
     flying: usize,
+    /// Of which producer they are the messages.
+    producer: u64,
 }
 
 /// What a lane has to send.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Due<M> {
-    /// To be sent in this order. Each of them is to be told of by [`Lanes::landed`].
-    Now(Vec<M>),
+    /// To be sent in this order, by the producer of this number. Each of them is to be told of by
+    /// [`Lanes::landed`].
+    Now(u64, Vec<M>),
     At(Instant),
     /// Nothing before a push or an arrival.
     Nothing,
@@ -50,6 +53,7 @@ impl<M> Lanes<M> {
                 bytes: 0,
                 since: Instant::now(),
                 flying: 0,
+                producer: 0,
             })
         };
         Self {
@@ -100,18 +104,30 @@ impl<M> Lanes<M> {
         }
         lane.flying = lane.waiting.len();
         lane.bytes = 0;
-        Due::Now(std::mem::take(&mut lane.waiting))
+        Due::Now(lane.producer, std::mem::take(&mut lane.waiting))
     }
 
-    /// One of those that were taken arrived, or never will.
-    pub fn landed(&self, partition: u32) {
-        let Some(mut lane) = self.lane(partition) else {
+    /// One of those that this producer was to send arrived, or never will.
+    pub fn landed(&self, partition: u32, producer: u64) {
+        let Some(mut lane) = self.lane(partition).filter(|l| l.producer == producer) else {
             return;
         };
         lane.flying = lane.flying.saturating_sub(1);
         if lane.flying == 0 && !lane.waiting.is_empty() {
             self.changed.notify_one();
         }
+    }
+
+    /// Another producer takes over. What the former one still tells of its messages, or never will,
+    /// holds nobody up.
+    pub fn begin_anew(&self) {
+        for partition in 0..self.partitions() {
+            if let Some(mut lane) = self.lane(partition) {
+                lane.producer += 1;
+                lane.flying = 0;
+            }
+        }
+        self.changed.notify_one();
     }
 
     /// Takes everything that waits, in no lane's order; it is not sent.
@@ -164,7 +180,7 @@ mod tests {
         assert_eq!(lanes.due(1, now, true), Due::Nothing);
         lanes.push(0, 2, 10).unwrap();
         let later = Instant::now() + LINGER;
-        assert_eq!(lanes.due(0, later, false), Due::Now(vec![1, 2]));
+        assert_eq!(lanes.due(0, later, false), Due::Now(0, vec![1, 2]));
         assert_eq!(lanes.due(0, later, true), Due::Nothing);
     }
 
@@ -175,19 +191,37 @@ mod tests {
             lanes.push(0, n, 10).unwrap();
         }
         let later = Instant::now() + LINGER;
-        assert_eq!(lanes.due(0, later, false), Due::Now(vec![1, 2, 3]));
+        assert_eq!(lanes.due(0, later, false), Due::Now(0, vec![1, 2, 3]));
         lanes.push(0, 4, 10).unwrap();
-        lanes.landed(0);
-        lanes.landed(0);
+        lanes.landed(0, 0);
+        lanes.landed(0, 0);
         let later = later + LINGER;
         assert_eq!(lanes.due(0, later, true), Due::Nothing);
         lanes.push(0, 5, 10).unwrap();
-        lanes.landed(0);
-        assert_eq!(lanes.due(0, later, false), Due::Now(vec![4, 5]));
+        lanes.landed(0, 0);
+        assert_eq!(lanes.due(0, later, false), Due::Now(0, vec![4, 5]));
         assert!(!lanes.is_idle());
-        lanes.landed(0);
-        lanes.landed(0);
+        lanes.landed(0, 0);
+        lanes.landed(0, 0);
         assert!(lanes.is_idle());
+    }
+
+    #[test]
+    fn what_a_former_producer_never_tells_holds_nobody_up() {
+        let lanes = lanes();
+        let now = Instant::now();
+        lanes.push(0, 1, 10).unwrap();
+        assert_eq!(lanes.due(0, now, true), Due::Now(0, vec![1]));
+        lanes.push(0, 2, 10).unwrap();
+        assert_eq!(lanes.due(0, now, true), Due::Nothing);
+        lanes.begin_anew();
+        assert_eq!(lanes.due(0, now, true), Due::Now(1, vec![2]));
+        // The former one tells after all: it is not about this batch.
+        lanes.landed(0, 0);
+        lanes.push(0, 3, 10).unwrap();
+        assert_eq!(lanes.due(0, now, true), Due::Nothing);
+        lanes.landed(0, 1);
+        assert_eq!(lanes.due(0, now, true), Due::Now(1, vec![3]));
     }
 
     #[test]
@@ -195,9 +229,9 @@ mod tests {
         let lanes = lanes();
         let now = Instant::now();
         lanes.push(0, 1, BATCH_BYTES).unwrap();
-        assert_eq!(lanes.due(0, now, false), Due::Now(vec![1]));
+        assert_eq!(lanes.due(0, now, false), Due::Now(0, vec![1]));
         lanes.push(1, 2, 10).unwrap();
-        assert_eq!(lanes.due(1, now, true), Due::Now(vec![2]));
+        assert_eq!(lanes.due(1, now, true), Due::Now(0, vec![2]));
     }
 
     #[test]
@@ -225,11 +259,11 @@ mod tests {
         assert!(woken().await);
         lanes.push(0, 2, 10).unwrap();
         assert!(!woken().await);
-        assert!(matches!(lanes.due(0, Instant::now(), true), Due::Now(_)));
+        assert!(matches!(lanes.due(0, Instant::now(), true), Due::Now(0, _)));
         lanes.push(0, 3, 10).unwrap();
-        lanes.landed(0);
+        lanes.landed(0, 0);
         assert!(!woken().await);
-        lanes.landed(0);
+        lanes.landed(0, 0);
         assert!(woken().await);
     }
 }

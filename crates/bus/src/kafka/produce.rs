@@ -56,6 +56,8 @@ struct Waiting {
 /// A message on its way: whom to tell, and its places in the queue.
 struct Pending {
     partition: u32,
+    /// Number of the producer that sends it.
+    producer: u64,
     told: oneshot::Sender<Result<u64, BusError>>,
     _places: [OwnedSemaphorePermit; 2],
 }
@@ -90,9 +92,9 @@ impl ProducerContext<NoCustomPartitioner> for Deliveries {
             }),
             Err((error, _)) => Err(BusError::Write(error.to_string())),
         };
-        let partition = pending.partition;
+        let (partition, by) = (pending.partition, pending.producer);
         pending.tell(outcome);
-        self.0.lanes.landed(partition);
+        self.0.lanes.landed(partition, by);
     }
 }
 
@@ -161,6 +163,7 @@ impl Publisher {
         let (told, receipt) = oneshot::channel();
         let pending = Box::new(Pending {
             partition,
+            producer: 0,
             told,
             _places: [one, all],
         });
@@ -233,7 +236,12 @@ impl Sender {
         let mut next = None;
         for partition in 0..lanes.partitions() {
             match lanes.due(partition, now, hurry) {
-                Due::Now(batch) => batch.into_iter().for_each(|waiting| self.send(waiting)),
+                Due::Now(by, batch) => {
+                    for mut waiting in batch {
+                        waiting.pending.producer = by;
+                        self.send(waiting);
+                    }
+                }
                 Due::At(at) => next = Some(next.map_or(at, |next: Instant| next.min(at))),
                 Due::Nothing => {}
             }
@@ -243,7 +251,7 @@ impl Sender {
 
     fn send(&self, waiting: Waiting) {
         let Waiting { payload, pending } = waiting;
-        let partition = pending.partition;
+        let (partition, by) = (pending.partition, pending.producer);
         let record: BaseRecord<'_, (), [u8], Box<Pending>> =
             BaseRecord::with_opaque_to(&self.topic, pending)
                 .partition(number(partition))
@@ -255,7 +263,7 @@ impl Sender {
             }
             let outcome = Err(BusError::Write(error.to_string()));
             back.delivery_opaque.tell(outcome);
-            self.ways.lanes.landed(partition);
+            self.ways.lanes.landed(partition, by);
         }
     }
 
@@ -280,6 +288,7 @@ impl Sender {
             Ok(made) => {
                 tracing::error!(why, "the producer failed for good; another takes its place");
                 let failed = std::mem::replace(&mut *producer, Arc::new(made));
+                self.ways.lanes.begin_anew();
                 // Letting go of it waits for its threads.
                 drop(std::thread::spawn(move || drop(failed)));
             }
