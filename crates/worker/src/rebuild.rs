@@ -5,6 +5,8 @@ use crate::law::Law;
 use crate::source::{Given, day_begun};
 use crate::stage::Bounds;
 use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::task::Poll;
 use waywarden_model::{InvalidReason, LocalDay, Record, Timestamp, Verdict, Violation};
 use waywarden_rules::{Context, ENGINE_VERSION, SourceState, StateError, step};
 use waywarden_store::{Mark, RebuildStore, Rebuilt, StoreError, StoredRecord};
@@ -67,8 +69,8 @@ pub async fn judge_again<S: RebuildStore + ?Sized>(
     };
     // Of the last record's instant all were told apart before.
     let mut after = behind.map(|t| (t, i64::MAX.cast_unsigned()));
+    let mut page = store.stored_records(&source, after, PAGE).await?;
     let until = loop {
-        let page = store.stored_records(&source, after, PAGE).await?;
         let Some(last) = page.last() else {
             break fold.judge_instant();
         };
@@ -79,11 +81,30 @@ pub async fn judge_again<S: RebuildStore + ?Sized>(
             first_day = Some(law.profiles().zone().day_of(first));
         }
         after = Some((last.record.time, last.hash));
+        // The store reads the next ones while these are judged.
+        let mut next = store.stored_records(&source, after, PAGE);
+        let at_once = begin(&mut next).await;
         if let Some(until) = fold.take(page) {
             break Some(until);
         }
+        page = match at_once {
+            Some(page) => page?,
+            None => next.await?,
+        };
     };
     Ok(fold.finish(mark, behind, first_day, until, now))
+}
+
+/// Lets a future do what it can without waiting, so that others have their part of it; gives what it
+/// came to, if that is all.
+async fn begin<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+    std::future::poll_fn(|cx| {
+        Poll::Ready(match Pin::new(&mut *future).poll(cx) {
+            Poll::Ready(done) => Some(done),
+            Poll::Pending => None,
+        })
+    })
+    .await
 }
 
 /// Where the judging came to a state that was saved before: its day, and the last record before.
