@@ -58,7 +58,7 @@ fn row(name: &str, line: Line, effort: Effort) -> Result<Row> {
         limit: format!(
             "{} records of {VEHICLES} vehicles in turn, the Vietnamese profiles; from the start of \
              the process to its end, violations written to nowhere. Reading the lines, then the \
-             rules, on one core.",
+             rules, on all cores.",
             VEHICLES * each
         ),
     })
