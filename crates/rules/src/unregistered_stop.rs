@@ -1,9 +1,11 @@
 //! Standing on the registered route and at none of its registered stops: our own rule, since no
 //! text fixes how to count it.
 //!
-//! A stop is that of driving (D2, D3). It counts when it lasted long enough, all of it in one place
-//! on the route and away from every stop; where the device tells of its door, the door must have
-//! been open. So neither a queue that creeps on nor a red light is one.
+//! A stop is that of driving (D2, D3). It counts once it has lasted long enough, all of it in one
+//! place on the route and away from every stop; where the device tells of its door, the door must
+//! have been open. So neither a queue that creeps on nor a red light is one. What has counted is
+//! never taken back, whatever comes behind it: it may be on file already. It ends with the last fix
+//! in its place, and the rest of that stop is no case.
 
 use crate::distance::great_circle_km;
 use crate::profile::Profile;
@@ -30,6 +32,8 @@ struct Standing {
     needs_ms: i64,
     /// While all of it is on the route, away from its stops and in one place; else it is no case.
     whom: Option<Whom>,
+    /// It has lasted long enough, with an open door where one was told of.
+    counts: bool,
     fresh: bool,
 }
 
@@ -72,10 +76,15 @@ pub(crate) fn take(
             door: None,
             needs_ms: rule.min_s * 1000,
             whom: Some(Whom::of(served, fix.driver.as_ref(), profile)),
+            counts: false,
             fresh: true,
         })
     });
-    standing.goes_on(fix, stands.door, corridor, profile.driving.displacement_m);
+    let within_m = profile.driving.displacement_m;
+    if !standing.holds(fix, corridor, within_m) {
+        return ended.or(standing.is_left(source));
+    }
+    standing.goes_on(fix, stands.door);
     ended
 }
 
@@ -100,25 +109,35 @@ impl StopState {
 }
 
 impl Standing {
-    fn goes_on(&mut self, fix: &Anchor, door: Option<bool>, on: &Corridor, within_m: i64) {
+    /// Whether the fix is in its place, on the route and at none of its stops.
+    fn holds(&self, fix: &Anchor, on: &Corridor, within_m: i64) -> bool {
         #[allow(clippy::cast_precision_loss)] // a hundred metres
         let within_km = within_m as f64 / 1000.0;
-        self.end = fix.time;
-        self.fresh = true;
-        let outside = on.has_stops()
+        on.has_stops()
             && on.offset_m(fix.position) <= on.half_width_m()
             && !on.near_stop(fix.position)
-            && great_circle_km(self.at, fix.position) <= within_km;
-        self.whom.take_if(|_| !outside);
+            && great_circle_km(self.at, fix.position) <= within_km
+    }
+
+    fn goes_on(&mut self, fix: &Anchor, door: Option<bool>) {
+        self.end = fix.time;
+        self.fresh = true;
         if let Some(open) = door {
             self.door = Some(open || self.door == Some(true));
         }
+        let shut = self.door == Some(false);
+        self.counts |= !shut && self.end.since(self.start) >= self.needs_ms;
+    }
+
+    /// The rest of the stop is no case. Gives the violation that it was, where it counts.
+    fn is_left(&mut self, source: &SourceId) -> Option<Violation> {
+        let ended = self.violation(source, false);
+        self.whom = None;
+        ended
     }
 
     fn violation(&self, source: &SourceId, open: bool) -> Option<Violation> {
-        let shut = self.door == Some(false);
-        let long = self.end.since(self.start) >= self.needs_ms;
-        let whom = self.whom.as_ref().filter(|_| long && !shut)?;
+        let whom = self.whom.as_ref().filter(|_| self.counts)?;
         let times = (self.start, self.end);
         Some(Violation {
             limit_ms: Some(self.needs_ms),

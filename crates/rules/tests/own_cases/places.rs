@@ -70,6 +70,46 @@ fn a_queue_that_creeps_on_is_no_stop() {
     assert!(of_kind(&e, Kind::UnregisteredStop).is_empty());
 }
 
+/// What goes on is filed as it grows, so nothing that comes behind may make it never have been.
+#[test]
+fn a_stop_that_has_counted_is_not_taken_back() {
+    let found = |n: usize| {
+        let mut j = Journey::from("2026-03-10T03:00:00Z");
+        j.km = 9.0;
+        j.drive(36, 10, 10).park(n);
+        // Slower than driving it comes 200 m on, and stands there with a shut door.
+        j.km += 0.2;
+        let creeping = j.records.len();
+        j.park(20);
+        j.records[creeping..]
+            .iter_mut()
+            .for_each(|r| r.door = Some(false));
+        let e = j.judge_with(COACH, with_stop);
+        let found = of_kind(&e, Kind::UnregisteredStop);
+        let of = |v: &Violation| (v.duration_ms / 1000, v.open);
+        found.iter().map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(found(7), [(180, false)], "it ends where it was left");
+    assert!(found(6).is_empty(), "150 s, and all of it in two places");
+}
+
+#[test]
+fn a_door_told_of_too_late_changes_nothing() {
+    let found = |silent: usize| {
+        let mut j = Journey::from("2026-03-10T03:00:00Z");
+        j.km = 9.0;
+        j.drive(36, 10, 10).park(12);
+        let first = j.records.len() - 12;
+        j.records[first + silent..]
+            .iter_mut()
+            .for_each(|r| r.door = Some(false));
+        let e = j.judge_with(COACH, with_stop);
+        of_kind(&e, Kind::UnregisteredStop).len()
+    };
+    assert_eq!(found(7), 1, "three minutes without a word of the door");
+    assert_eq!(found(6), 0);
+}
+
 #[test]
 fn only_registered_stops_bind_and_only_scheduled_transport() {
     let mut j = Journey::from("2026-03-10T03:00:00Z");
