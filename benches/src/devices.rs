@@ -279,6 +279,7 @@ pub fn messages(all: &[Sends], per_frame: usize) -> Vec<bytes::Bytes> {
                         received: record(sends.device, first + per_frame).time,
                         held: false,
                         records: records.collect(),
+                        told_offset_s: None,
                         raw: raw.to_vec(),
                     },
                 )));

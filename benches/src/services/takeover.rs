@@ -107,6 +107,7 @@ fn send_steadily(producer: &super::place::Bare, stop: &AtomicBool) -> Result<()>
                 received: Timestamp::from_secs(record(device, n).time.millis() / 1000),
                 held: false,
                 records: vec![record(device, n)],
+                told_offset_s: None,
                 raw: vec![0; 60],
             };
             producer.send(&source, &waywarden_bus::encode(&Message::Frame(frame)))?;

@@ -124,6 +124,7 @@ fn clear_frame(frame: &mut proto::Frame) {
     frame.held = false;
     frame.records.clear();
     frame.raw.clear();
+    frame.told_offset_s = None;
 }
 
 /// One huge frame must not hold its memory in every thread for ever.
@@ -149,6 +150,7 @@ fn take_frame(frame: &mut proto::Frame) -> Result<Frame, DecodeError> {
         protocol,
         received: Timestamp::from_millis(frame.received_ms),
         held: frame.held,
+        told_offset_s: frame.told_offset_s,
         records,
         raw: std::mem::take(&mut frame.raw),
     })
@@ -280,12 +282,13 @@ mod tests {
             f.held = true;
             f.raw = vec![1, 2, 3];
             f.received_ms = 7;
+            f.told_offset_s = Some(25_200);
         });
         decode(&full).unwrap();
         let Message::Frame(second) = decode(&frame(|f| f.records.clear())).unwrap() else {
             panic!("a frame went in");
         };
         assert!(!second.held && second.raw.is_empty() && second.records.is_empty());
-        assert_eq!(second.received.millis(), 0);
+        assert_eq!((second.received.millis(), second.told_offset_s), (0, None));
     }
 }

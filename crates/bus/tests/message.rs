@@ -98,20 +98,23 @@ fn message() -> impl Strategy<Value = Message> {
         ".{0,20}",
         0..3usize,
         any::<i64>(),
-        any::<bool>(),
+        (any::<bool>(), of(any::<i32>())),
         proptest::collection::vec(record(), 0..8),
         proptest::collection::vec(any::<u8>(), 0..200),
     )
-        .prop_map(|(source, protocol, received, held, records, raw)| {
-            Message::Frame(Frame {
-                source: source.as_str().into(),
-                protocol: Protocol::ALL[protocol],
-                received: Timestamp::from_millis(received),
-                held,
-                records,
-                raw,
-            })
-        });
+        .prop_map(
+            |(source, protocol, received, (held, told_offset_s), records, raw)| {
+                Message::Frame(Frame {
+                    source: source.as_str().into(),
+                    protocol: Protocol::ALL[protocol],
+                    received: Timestamp::from_millis(received),
+                    held,
+                    told_offset_s,
+                    records,
+                    raw,
+                })
+            },
+        );
     prop_oneof![
         8 => frame,
         1 => (".{0,20}", any::<i64>(), any::<i64>()).prop_map(|(gateway, since, now)| {
@@ -200,6 +203,7 @@ fn frozen() -> Vec<Message> {
             protocol,
             received: time.plus_millis(1234),
             held,
+            told_offset_s: None,
             records,
             raw,
         })
@@ -223,6 +227,15 @@ fn frozen() -> Vec<Message> {
             now: time.plus_millis(10_000),
         }),
         Message::Registry(42),
+        Message::Frame(Frame {
+            source: "352093081429150".into(),
+            protocol: Protocol::Gt06,
+            received: time,
+            held: false,
+            told_offset_s: Some(-25_200),
+            records: vec![Record::status(time)],
+            raw: vec![0x78, 0x78],
+        }),
     ]
 }
 

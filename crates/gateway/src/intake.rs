@@ -80,6 +80,7 @@ pub(crate) fn take(
         protocol,
         received,
         held,
+        told_offset_s: frame.told_offset_s,
         records,
         raw: frame.raw,
     });

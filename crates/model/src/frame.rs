@@ -61,6 +61,9 @@ pub struct Frame {
     pub received: Timestamp,
     /// From a device that is held: filed, not judged.
     pub held: bool,
+    /// Seconds east of UTC that the device said at its log-in, where its protocol lets it: the
+    /// frame itself does not tell, and decoding it again needs it.
+    pub told_offset_s: Option<i32>,
     pub records: Vec<Record>,
     /// The bytes as they came, for evidence and for decoding again.
     pub raw: Vec<u8>,

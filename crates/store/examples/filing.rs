@@ -33,6 +33,7 @@ fn batch(number: usize, sources: usize, each: usize) -> Batch {
                     .map(|_| FiledFrame {
                         protocol: Protocol::Teltonika,
                         received: Timestamp::from_secs(BEGIN),
+                        told_offset_s: None,
                         raw: vec![0xAB; 45 * each.min(FRAME)],
                     })
                     .collect(),

@@ -17,14 +17,24 @@ pub(crate) const NO_FRAME: i64 = 0;
 /// Records taken in by one transaction, about: those of one instant stay together.
 pub(crate) const AT_ONCE: i64 = 4000;
 
-/// What became of records that had been set aside.
+/// What became of records that had been set aside, or that frames decoded again say now or do not
+/// say any more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct TakenIn {
     pub filed: u64,
     /// On file already: the earlier time of receipt stays.
     pub repeated: u64,
-    /// The latest of their event times; None: there was none left.
+    /// What was asked to be removed and is on file no more, nor set aside.
+    pub removed: u64,
+    /// The latest event time of those filed or repeated.
     pub newest: Option<Timestamp>,
+}
+
+impl TakenIn {
+    /// Whether nothing was left to take in or to remove.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 #[async_trait]
@@ -42,8 +52,9 @@ pub trait AsideStore: Send + Sync {
         now: Timestamp,
     ) -> Result<u64>;
 
-    /// Files records of a source that were asked for, under the partition's epoch, some thousand
-    /// at once. They are late, or held where the source's newest record is, or where there is none.
+    /// Does some thousand of what was asked for of a source, under the partition's epoch: first
+    /// removes what its frames do not say, then files what they say now, then what was set aside.
+    /// That is late, or held where the source's newest record is, or where there is none.
     async fn take_in(&self, claim: &Claim, source: &SourceId) -> Result<TakenIn>;
 }
 

@@ -151,6 +151,8 @@ pub struct FiledRecord {
 pub struct FiledFrame {
     pub protocol: Protocol,
     pub received: Timestamp,
+    /// Seconds east of UTC that the device said at its log-in.
+    pub told_offset_s: Option<i32>,
     pub raw: Vec<u8>,
 }
 
@@ -189,6 +191,8 @@ pub struct AsideRecord {
     pub received: Timestamp,
     pub hash: u64,
     pub reason: AsideReason,
+    /// Index into the batch's frames of the same source, where the frame is to be kept with it.
+    pub frame: Option<u32>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -332,7 +336,11 @@ pub struct Judged {
 /// What the worker asks of the store.
 #[async_trait]
 pub trait WorkerStore:
-    crate::rebuild::RebuildStore + crate::aside::AsideStore + fmt::Debug + 'static
+    crate::rebuild::RebuildStore
+    + crate::aside::AsideStore
+    + crate::redecode::RedecodeStore
+    + fmt::Debug
+    + 'static
 {
     /// Raises the epoch of a partition and ends what its former owner may still be writing.
     async fn claim(&self, partition: u32, worker: &str) -> Result<Claim>;

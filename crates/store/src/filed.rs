@@ -142,12 +142,13 @@ pub(crate) fn token(c: &mut impl Columns) -> Result<Token> {
     })
 }
 
-/// Of `marks m JOIN sources s`: name, from, upto, created, updated.
+/// Of `marks m JOIN sources s`: name, from, upto, removed, created, updated.
 pub(crate) fn mark(c: &mut impl Columns) -> Result<Mark> {
     Ok(Mark {
         source: SourceId::new(c.string()?),
         from: c.time()?,
         upto: c.time()?,
+        removed: c.time_opt()?,
         created: c.time()?,
         updated: c.time()?,
     })

@@ -21,6 +21,9 @@ pub struct Mark {
     pub from: Timestamp,
     /// Behind it nothing is new, so that judging may stop where it comes to what it was.
     pub upto: Timestamp,
+    /// Event time of the first record that was removed, since its frame does not say it: what was
+    /// judged of it falls, though there may be no record left to begin from.
+    pub removed: Option<Timestamp>,
     /// When the oldest of the reasons for it was filed.
     pub created: Timestamp,
     /// When the newest was.

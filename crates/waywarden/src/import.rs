@@ -4,7 +4,7 @@ use crate::store::{Data, block_on};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use waywarden_model::registry::import::Reach;
-use waywarden_model::registry::{ImportFile, ImportSet, Registers};
+use waywarden_model::registry::{Device, ImportFile, ImportSet, Registers};
 use waywarden_model::{SourceId, TimeZone, Timestamp};
 use waywarden_store::{RegisterChange, Store};
 
@@ -84,6 +84,7 @@ pub async fn import(
             c.register
         ));
     }
+    let otherwise = decoded_otherwise(&base, &set.registers);
     let change = RegisterChange {
         expected_head: head,
         registers: set.registers,
@@ -103,7 +104,28 @@ pub async fn import(
         None => format!("registry version {version}"),
     });
     said.extend(name(&judged_again(store, &set.reach).await?));
+    said.extend(otherwise);
     Ok(said)
+}
+
+/// Devices that were registered before whose zone or dialect is another now: what they sent is on
+/// file as it was decoded.
+fn decoded_otherwise(before: &Registers, now: &Registers) -> Option<String> {
+    let settings = |d: &Device| (d.utc_offset_s, d.dialect.clone());
+    let other = |d: &&Device| {
+        let mut known = before.devices.iter().filter(|b| b.id == d.id).peekable();
+        known.peek().is_some() && known.all(|b| settings(b) != settings(d))
+    };
+    let count = now.devices.iter().filter(other).count();
+    let many = match count {
+        0 => return None,
+        1 => "1 device is".to_owned(),
+        many => format!("{many} devices are"),
+    };
+    Some(format!(
+        "{many} decoded otherwise from now on; what is on file stands until `waywarden recalculate \
+         --redecode`"
+    ))
 }
 
 /// Sources that the workers mark when they come to the version, and from when on; their records

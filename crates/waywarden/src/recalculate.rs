@@ -1,16 +1,19 @@
 //! `waywarden recalculate`: a span of time is judged again on purpose, after a profile, a route or
 //! a register changed; or is told what would change.
 
+mod redecode;
+
 use crate::exit::Ending;
 use crate::roles::{directory, worker};
 use crate::store::{Data, block_on};
 use anyhow::{Context, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 use waywarden_console::export::{PositionRange, serves};
-use waywarden_model::{Plate, TimeZone};
+use waywarden_model::registry::Registry;
+use waywarden_model::{Plate, SourceId, TimeZone};
 use waywarden_store::read::{ChangeKind, PositionPage};
 use waywarden_store::{DataFolder, FolderError, Foreseen, Store, Stretch};
 use waywarden_worker::{Law, Preview};
@@ -36,6 +39,11 @@ pub struct Args {
     /// Only tell what would change, a line of JSON each; nothing is written.
     #[arg(long)]
     dry_run: bool,
+    /// Decode the frames of that time again first, by the registers as they are now: for a device
+    /// whose zone or dialect was registered wrong. The times are those on file, 62 days at most.
+    /// Prints a line of JSON for each device.
+    #[arg(long, conflicts_with = "readmit")]
+    redecode: bool,
     /// Take in what was set aside because it was dated in the future when it came, where that time
     /// has come, and judge it.
     #[arg(long, conflicts_with = "dry_run")]
@@ -58,6 +66,16 @@ pub fn run(args: &Args) -> Result<()> {
     }
     block_on(async {
         let store = args.data.open_existing().await?;
+        if args.redecode {
+            let (sources, marked) = redecode(store.as_ref(), args, &range).await?;
+            if sources == 0 && range.vehicle.is_some() {
+                return Err(nothing_of(&range));
+            }
+            if args.dry_run || marked == 0 {
+                return Ok(());
+            }
+            return judge(&store, args, marked).await;
+        }
         if args.dry_run {
             return tell(store.as_ref(), args, &range).await;
         }
@@ -74,6 +92,66 @@ pub fn run(args: &Args) -> Result<()> {
         };
         judge(&store, args, marked).await
     })
+}
+
+/// Longest time whose frames are decoded again at once: what they say is kept in memory.
+const LONGEST_MS: i64 = 62 * 86_400_000;
+
+/// Decodes the frames of the range again and asks for what that changes; gives how many sources
+/// have any, and of how many something changes.
+async fn redecode(store: &dyn Store, args: &Args, range: &PositionRange) -> Result<(usize, usize)> {
+    if range.to.since(range.from) > LONGEST_MS {
+        let why = "--redecode takes 62 days at once: run it for one part after the other";
+        return Err(Ending::Usage(why.to_owned()).into());
+    }
+    let config = args.data.config()?;
+    let registry = directory::registry(store).await?;
+    let profiles = crate::profiles::law(&config)?;
+    let by = redecode::Deciding {
+        registry: &registry,
+        profiles: &profiles,
+        retention_ms: worker::options(&config).bounds().retention_ms,
+    };
+    let upto = range.to.plus_millis(-1);
+    let mut sources: BTreeSet<SourceId> = store
+        .set_aside(range.from, upto)
+        .await?
+        .into_iter()
+        .filter(|source| serves(&registry, source, range))
+        .collect();
+    sources.extend(with_records(store, &registry, range).await?);
+    let (looked_at, mut changed, mut all) = (sources.len(), 0, (0, 0, 0, 0));
+    for source in sources {
+        let stretch = Stretch {
+            source,
+            from: range.from,
+            upto,
+        };
+        let (redecoded, told) = redecode::of_source(store, &by, &stretch).await?;
+        print_line(&told.line(&stretch.source))?;
+        all.0 += told.frames;
+        all.1 += told.changed;
+        all.2 += told.removed;
+        all.3 += told.filed;
+        changed += usize::from(told.changed > 0);
+        if !args.dry_run {
+            let now = crate::clock::now();
+            store
+                .ask_redecoded(redecoded, config.log.partitions, now)
+                .await?;
+        }
+    }
+    let (frames, others, removed, filed) = all;
+    let what = if args.dry_run {
+        "; nothing was written"
+    } else {
+        ""
+    };
+    eprintln!(
+        "waywarden: devices {looked_at}, frames {frames}, of which say something else {others}: \
+         records removed {removed}, filed {filed}{what}"
+    );
+    Ok((looked_at, changed))
 }
 
 /// Asks for what was set aside as future in the range; gives how many sources it is of.
@@ -133,6 +211,30 @@ async fn left(store: &dyn Store) -> Result<u64> {
 /// one that is judged.
 async fn stretches(store: &dyn Store, range: &PositionRange) -> Result<Vec<Stretch>> {
     let registry = directory::registry(store).await?;
+    let found = with_records(store, &registry, range).await?;
+    if found.is_empty() && range.vehicle.is_some() {
+        return Err(nothing_of(range));
+    }
+    let stretch = |source| Stretch {
+        source,
+        from: range.from,
+        upto: range.to.plus_millis(-1),
+    };
+    Ok(found.into_iter().map(stretch).collect())
+}
+
+fn nothing_of(range: &PositionRange) -> anyhow::Error {
+    let whose = range.vehicle.as_ref().map(|v| format!(" of `{v}`"));
+    let whose = whose.unwrap_or_default();
+    Ending::Usage(format!("there is no record{whose} in that time")).into()
+}
+
+/// The sources of the range's vehicle that have records on file in it.
+async fn with_records(
+    store: &dyn Store,
+    registry: &Registry,
+    range: &PositionRange,
+) -> Result<Vec<SourceId>> {
     let (mut found, mut after) = (Vec::new(), None);
     loop {
         let page = store.newest_records(after.as_ref(), PAGE).await?;
@@ -141,7 +243,7 @@ async fn stretches(store: &dyn Store, range: &PositionRange) -> Result<Vec<Stret
         };
         after = Some(last.clone());
         for (source, newest) in page {
-            if newest < range.from || !serves(&registry, &source, range) {
+            if newest < range.from || !serves(registry, &source, range) {
                 continue;
             }
             let first = PositionPage {
@@ -152,21 +254,15 @@ async fn stretches(store: &dyn Store, range: &PositionRange) -> Result<Vec<Stret
                 limit: 1,
             };
             if !store.positions(&first).await?.is_empty() {
-                found.push(Stretch {
-                    source: first.source,
-                    from: range.from,
-                    upto: range.to.plus_millis(-1),
-                });
+                found.push(first.source);
             }
         }
     }
-    match &range.vehicle {
-        Some(vehicle) if found.is_empty() => {
-            let why = format!("there is no record of `{vehicle}` in that time");
-            Err(Ending::Usage(why).into())
-        }
-        _ => Ok(found),
-    }
+    Ok(found)
+}
+
+fn print_line(line: &serde_json::Value) -> Result<()> {
+    writeln!(std::io::stdout().lock(), "{line}").context("what was told is not complete")
 }
 
 /// A violation that would change, as a line of JSON. Drivers are not named: who may see them reads
@@ -227,9 +323,8 @@ struct Told {
 
 impl Told {
     fn tell(&mut self, found: &[Foreseen]) -> Result<()> {
-        let mut out = std::io::stdout().lock();
         for change in found {
-            writeln!(out, "{}", line(change)).context("what was told is not complete")?;
+            print_line(&line(change))?;
             *self.counts.entry(change.kind.name()).or_default() += 1;
         }
         Ok(())

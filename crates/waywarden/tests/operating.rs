@@ -200,7 +200,7 @@ fn what_a_newer_program_made_is_left_alone() {
     // SQLite keeps a database's `user_version` in bytes 60 to 63 of the file.
     let newer = [&good[..60], &99_u32.to_be_bytes(), &good[64..]].concat();
     std::fs::write(&store, &newer).unwrap();
-    refused("schema version 99, this program knows 5");
+    refused("schema version 99, this program knows 6");
     let left = std::fs::read(&store).unwrap();
     assert!(left == newer, "the newer store was written to");
     std::fs::write(&store, &good).unwrap();

@@ -12,9 +12,10 @@ use support::{
     PROGRAM, Running, acknowledged, addresses, settled, simulate_until, token, violations,
 };
 use waywarden_model::hash::{content_hash, partition_of};
-use waywarden_model::{Record, SourceId};
+use waywarden_model::{Record, SourceId, Timestamp};
 use waywarden_store::{
-    AsideReason, AsideRecord, Batch, Options, RebuildStore, SqliteStore, WorkerStore,
+    AsideReason, AsideRecord, Batch, FactStore, Options, ReadStore, RebuildStore, SqliteStore,
+    StoredRecord, WorkerStore,
 };
 
 const DAY: [&str; 4] = ["--from", "2026-03-10", "--to", "2026-03-11"];
@@ -204,6 +205,7 @@ async fn set_aside(data: &Path, source: &SourceId) -> usize {
                 record,
                 received: time.plus_millis(-3_600_000),
                 reason: AsideReason::Future,
+                frame: None,
             }
         })
         .collect();
@@ -249,4 +251,177 @@ fn what_was_set_aside_as_future_is_taken_in_when_its_time_has_come() {
     running.stop();
     let (_, said) = recalculate(&data, &["--readmit"]);
     assert!(said.contains("records taken in: 0"), "{said}");
+}
+
+/// The example's devices, the second of them with a clock registered in another zone than it has.
+fn wrong_zone(dir: &Path) -> String {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/example/devices.csv");
+    let text = std::fs::read_to_string(example).unwrap();
+    let row = "90000000002,jt808,,";
+    assert!(text.contains(row));
+    let file = dir.join("devices.csv");
+    std::fs::write(&file, text.replace(row, "90000000002,jt808,+07:00,")).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+/// All that is filed and stands, but for the numbers of the registers' versions, and times of
+/// receipt.
+async fn facts(data: &Path) -> Vec<String> {
+    let store = SqliteStore::open(&data.join("store.db"), Options::default()).unwrap();
+    let mut all = Vec::new();
+    for (source, _) in store.newest_records(None, 99).await.unwrap() {
+        let records = store.stored_records(&source, None, 99_999).await.unwrap();
+        let told = |r: &StoredRecord| format!("{source} {:?} {:?}", r.record, r.verdict);
+        all.extend(records.iter().map(told));
+    }
+    for mut period in store.periods_after(None, 9999).await.unwrap() {
+        period.registry = 0;
+        all.push(format!("{period:?}"));
+    }
+    for mut violation in store.violations_after(None, 9999).await.unwrap() {
+        violation.registry = 0;
+        all.push(format!("{violation:?}"));
+    }
+    let days = store.day_rows_after(None, 999).await.unwrap();
+    all.extend(days.iter().map(|day| format!("{day:?}")));
+    let days = store.driver_days_after(None, 999).await.unwrap();
+    all.extend(days.iter().map(|day| format!("{day:?}")));
+    for mut latest in store.latest(99).await.unwrap() {
+        latest.received = Timestamp::MIN;
+        all.push(format!("{latest:?}"));
+    }
+    let mut read = 0;
+    for partition in store.status().await.unwrap().partitions {
+        let c = partition.counters;
+        assert_eq!(c.read, c.filed + c.repeated + c.aside + c.refused);
+        read += c.read;
+    }
+    all.push(format!("{read} records"));
+    all
+}
+
+/// The devices' lines of `recalculate --redecode`.
+fn redecoded(said: &str) -> BTreeMap<String, Value> {
+    let line = |l| {
+        let line: Value = serde_json::from_str(l).unwrap();
+        (line["device"].as_str().unwrap().to_owned(), line)
+    };
+    said.lines().map(line).collect()
+}
+
+/// What only one of the two has.
+fn differing<'a>(some: &'a [String], others: &'a [String]) -> BTreeSet<&'a String> {
+    let of = |all: &'a [String]| -> BTreeSet<&'a String> { all.iter().collect() };
+    of(some)
+        .symmetric_difference(&of(others))
+        .copied()
+        .collect()
+}
+
+/// The facts of the same fleet with these devices registered before it came.
+fn wrong_from_the_start(dir: &Path, devices: &str) -> Vec<String> {
+    let (data, registers) = (dir.join("other"), dir.join("registers"));
+    std::fs::create_dir(&registers).unwrap();
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/example");
+    for file in std::fs::read_dir(example).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), registers.join(file.file_name())).unwrap();
+    }
+    std::fs::copy(devices, registers.join("devices.csv")).unwrap();
+    let running = Running::start_on(&data, &registers, &[]);
+    let asker = token(&data);
+    let ledger = dir.join("other.jsonl");
+    simulate_until(&addresses(&running), &ledger, 3, UNTIL).finish();
+    settled(&running, &asker);
+    running.stop();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(facts(&data))
+}
+
+const UNTIL: &str = "2026-03-10T09:00:00+07:00";
+
+/// A clock's zone that was registered wrong, and is put right: with a program that runs and without
+/// one all is in the end as if it had never been wrong.
+#[test]
+fn a_zone_that_was_wrong_is_put_right_by_decoding_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, ledger) = (dir.path().join("data"), dir.path().join("ledger.jsonl"));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let facts = || runtime.block_on(facts(&data));
+    let running = Running::start(&data);
+    let asker = token(&data);
+    simulate_until(&addresses(&running), &ledger, 3, UNTIL).finish();
+    settled(&running, &asker);
+    running.stop();
+    let right = facts();
+    let none = "of which say something else 0: records removed 0, filed 0";
+    let (lines, said) = recalculate(&data, &["--redecode"]);
+    assert!(said.contains("devices 3") && said.contains(none), "{said}");
+    assert_eq!(redecoded(&lines).len(), 3);
+    assert_eq!(facts(), right, "what is decoded as it was changes nothing");
+
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/example/devices.csv");
+    let wrong = wrong_zone(dir.path());
+    let import = |file: &str| {
+        let imported = waywarden("import", &data, &[file]);
+        assert_eq!(imported.status.code(), Some(0), "{imported:?}");
+        let said = String::from_utf8(imported.stderr).unwrap();
+        assert!(
+            said.contains("1 device is decoded otherwise from now on"),
+            "{said}"
+        );
+    };
+    import(&wrong);
+    let (lines, said) = recalculate(&data, &["--redecode", "--dry-run"]);
+    assert!(said.contains("nothing was written"), "{said}");
+    let told = &redecoded(&lines)["90000000002"];
+    assert_eq!(told["shifts_s"], serde_json::json!([3600]), "{told}");
+    assert_eq!(told["changed"], told["frames"], "{told}");
+    assert_eq!(facts(), right);
+
+    let (same, said) = recalculate(&data, &["--redecode", "--vehicle", "14C-010.02"]);
+    assert_eq!(redecoded(&same)["90000000002"], *told);
+    assert!(said.contains("sources judged again: 1"), "{said}");
+    assert!(said.contains("left to judge: sources 0, hours"), "{said}");
+    let moved = facts();
+    let gone = differing(&right, &moved);
+    assert!(gone.iter().any(|f| f.contains("Violation")), "{gone:#?}");
+    let from_the_start = wrong_from_the_start(dir.path(), &wrong);
+    assert_eq!(differing(&moved, &from_the_start), BTreeSet::new());
+
+    // In two parts, so that a part does not take away what the other one says.
+    let running = Running::start(&data);
+    import(example.to_str().unwrap());
+    for (from, to) in [
+        ("2026-03-10", "2026-03-10T05:00:00+07:00"),
+        ("2026-03-10T05:00:00+07:00", "2026-03-11"),
+    ] {
+        let part = ["--redecode", "--wait", "--from", from, "--to", to];
+        let done = waywarden("recalculate", &data, &part);
+        let said = String::from_utf8(done.stderr).unwrap();
+        assert_eq!(done.status.code(), Some(0), "{said}");
+        assert!(
+            said.contains("sources marked: 1; the running program"),
+            "{said}"
+        );
+    }
+    settled(&running, &asker);
+    running.stop();
+    assert_eq!(differing(&facts(), &right), BTreeSet::<&String>::new());
+
+    for (more, says) in [
+        (&["--redecode", "--readmit"][..], "cannot be used with"),
+        (
+            &["--redecode", "--vehicle", "14C-999.99"],
+            "no record of `14C-999.99`",
+        ),
+    ] {
+        let done = waywarden("recalculate", &data, &[&DAY[..], more].concat());
+        let said = String::from_utf8(done.stderr).unwrap();
+        assert_eq!(done.status.code(), Some(2), "{said}");
+        assert!(said.contains(says), "{said}");
+    }
+    let year = ["--redecode", "--from", "2026-01-01", "--to", "2026-12-31"];
+    let done = waywarden("recalculate", &data, &year);
+    assert_eq!(done.status.code(), Some(2));
 }

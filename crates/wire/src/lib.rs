@@ -4,6 +4,7 @@
 //! it has not consumed yet, and drops as many as the session says. A session holds framing and
 //! log-in, and nothing that a rule reads.
 
+pub mod again;
 pub mod auto;
 pub mod cursor;
 pub mod device;
@@ -13,6 +14,7 @@ pub mod jt808;
 pub mod session;
 pub mod teltonika;
 
+pub use again::{Kept, decode_again};
 pub use cursor::{Cursor, Short};
 pub use device::{DeviceEvent, DeviceSide};
 pub use session::{

@@ -75,6 +75,8 @@ pub struct DecodedFrame {
     pub readings: Vec<Reading>,
     /// The bytes as they came on the wire (all parts of a split packet, one after the other).
     pub raw: Vec<u8>,
+    /// Seconds east of UTC that the device said at its log-in, where its protocol lets it.
+    pub told_offset_s: Option<i32>,
     /// To be sent once the records are durable; None where the protocol has no acknowledgement.
     pub durable_reply: Option<Vec<u8>>,
     /// The durable reply carries the request's serial or type, so that immediate replies may

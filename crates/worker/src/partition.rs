@@ -418,12 +418,18 @@ impl Partition {
         Ok(true)
     }
 
-    /// Files what was set aside of the source and is asked for; its mark is judged next.
+    /// Removes and files what was asked for of the source, decoded again or set aside; its mark is
+    /// judged next.
     async fn take_in(&mut self, source: &SourceId) -> Result<(), WorkerError> {
-        while let Some(newest) = self.store.take_in(&self.claim, source).await?.newest {
-            self.stage.source_mut(source).filed_beside(newest);
+        loop {
+            let taken = self.store.take_in(&self.claim, source).await?;
+            if taken.is_empty() {
+                return Ok(());
+            }
+            if let Some(newest) = taken.newest {
+                self.stage.source_mut(source).filed_beside(newest);
+            }
         }
-        Ok(())
     }
 
     /// Sends the batch to the store; the next one is stepped while it commits.

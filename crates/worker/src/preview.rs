@@ -52,6 +52,7 @@ impl<'a, S: RebuildStore + PreviewStore + ?Sized> Preview<'a, S> {
             source: stretch.source,
             from: stretch.from,
             upto: stretch.upto,
+            removed: None,
             created: self.now,
             updated: self.now,
         };

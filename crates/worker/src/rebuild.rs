@@ -50,13 +50,23 @@ pub async fn judge_again<S: RebuildStore + ?Sized>(
         Some(saved) => SourceState::from_bytes(&saved.bytes)?,
         None => SourceState::new(source.clone()),
     };
-    let mut first_day = saved.map(|s| s.day);
+    let mut first_day = saved.as_ref().map(|s| s.day);
     let later = store
         .states_after(&source, day, ENGINE_VERSION)
         .await?
         .into_iter()
         .map(|s| (s.day, s.bytes));
-    let mut behind = state.last_time();
+    // Of the last record's instant all were told apart before.
+    let last = state.last_time();
+    let mut after = last.map(|t| (t, i64::MAX.cast_unsigned()));
+    let mut behind = last;
+    if saved.is_none()
+        && let Some(removed) = mark.removed
+    {
+        // It was on file, so whatever came behind it was kept as well.
+        behind = Some(removed.plus_millis(-1));
+        first_day = Some(law.profiles().zone().day_of(removed));
+    }
     let mut fold = Fold {
         ctx: law.context(),
         bounds,
@@ -67,18 +77,19 @@ pub async fn judge_again<S: RebuildStore + ?Sized>(
         later: later.collect(),
         instant: Vec::new(),
     };
-    // Of the last record's instant all were told apart before.
-    let mut after = behind.map(|t| (t, i64::MAX.cast_unsigned()));
     let mut page = store.stored_records(&source, after, PAGE).await?;
     let until = loop {
         let Some(last) = page.last() else {
             break fold.judge_instant();
         };
         // What rests on records that are no longer kept cannot be judged again: it stands.
-        if let (None, Some(first)) = (first_day, page.first()) {
+        if saved.is_none()
+            && let (None, Some(first)) = (after, page.first())
+        {
             let first = first.record.time;
-            behind = Some(first.plus_millis(-1));
-            first_day = Some(law.profiles().zone().day_of(first));
+            let (before, day) = (first.plus_millis(-1), law.profiles().zone().day_of(first));
+            behind = Some(behind.map_or(before, |b| b.min(before)));
+            first_day = Some(first_day.map_or(day, |d| d.min(day)));
         }
         after = Some((last.record.time, last.hash));
         // The store reads the next ones while these are judged.

@@ -221,6 +221,7 @@ impl Stage {
         rows.frames.push(FiledFrame {
             protocol: frame.protocol,
             received: frame.received,
+            told_offset_s: frame.told_offset_s,
             raw: frame.raw,
         });
         let mut shown = None;
@@ -271,6 +272,8 @@ impl Stage {
                 received,
                 hash,
                 reason,
+                // What is too old to be filed will not be.
+                frame: (reason == AsideReason::Future).then_some(index),
             });
         }
         // Of a device that nobody approved nobody is on duty for.

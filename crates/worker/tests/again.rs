@@ -77,6 +77,7 @@ impl Place {
                 received: records.last().unwrap().time.plus_millis(700),
                 held: false,
                 records: records.clone(),
+                told_offset_s: None,
                 raw: vec![7; 40],
             });
             self.append(partition_of(source, PARTITIONS), message).await;
@@ -336,6 +337,7 @@ async fn what_was_set_aside_as_future_is_judged_like_the_rest_once_it_is_asked_f
             received,
             held: false,
             records: records.to_vec(),
+            told_offset_s: None,
             raw: vec![7; 40],
         })
     };

@@ -45,6 +45,7 @@ fn of_records(received: i64, records: Vec<Record>) -> Message {
         received: at(received),
         held: false,
         records,
+        told_offset_s: None,
         raw: vec![1],
     })
 }

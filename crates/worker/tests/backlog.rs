@@ -56,6 +56,7 @@ async fn append_frame(log: &EmbeddedLog, source: &str, records: Vec<Record>) {
         received,
         held: false,
         records,
+        told_offset_s: None,
         raw: vec![7; 40],
     };
     append(log, Message::Frame(frame)).await;

@@ -37,6 +37,7 @@ fn frame(source: &str, records: Vec<Record>) -> Message {
         protocol: Protocol::Teltonika,
         received: last.plus_millis(500),
         held: false,
+        told_offset_s: None,
         raw: vec![1, 2, 3],
         records,
     })

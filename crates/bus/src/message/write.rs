@@ -29,12 +29,14 @@ pub(super) fn frame(version: u32, frame: &Frame) -> Vec<u8> {
             key(&mut head, 6, LENGTH);
             varint(&mut head, frame.raw.len() as u64);
         }
+        let mut tail = Vec::new();
+        said_signed(&mut tail, 7, frame.told_offset_s);
         number(&mut around, 1, version.into());
         key(&mut around, 2, LENGTH);
-        let inner = fields.len() + head.len() + frame.raw.len();
+        let inner = fields.len() + head.len() + frame.raw.len() + tail.len();
         varint(&mut around, inner as u64);
         let mut out = Vec::with_capacity(around.len() + inner);
-        for part in [&around, &*fields, &head, &frame.raw] {
+        for part in [&around, &*fields, &head, &frame.raw, &tail] {
             out.extend_from_slice(part);
         }
         if fields.capacity() > KEEP {

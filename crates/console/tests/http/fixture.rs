@@ -286,6 +286,7 @@ pub fn records(count: i64) -> SourceRecords {
         frames: vec![FiledFrame {
             protocol: Protocol::Teltonika,
             received: Timestamp::from_millis(T0),
+            told_offset_s: None,
             raw: vec![0xca, 0xfe],
         }],
         newer,

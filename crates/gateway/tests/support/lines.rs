@@ -58,6 +58,7 @@ impl LineSession {
         let mut frame = DecodedFrame {
             device: device.clone(),
             readings: vec![timed],
+            told_offset_s: None,
             raw: line.to_vec(),
             durable_reply: Some(format!("a {n}\n").into_bytes()),
             reply_is_tagged: kind == "T",

@@ -109,6 +109,12 @@ impl DeviceDirectory for RegistryDirectory {
     }
 }
 
+/// The settings of a device at an instant; the protocol's own where nothing is registered.
+pub fn device_profile(registry: &Registry, source: &SourceId, t: Timestamp) -> DeviceProfile {
+    let found = registered(registry, source.as_str(), t);
+    found.unwrap_or_else(|| profile(source.as_str(), Standing::Known))
+}
+
 /// None for what neither a row nor a fitting knows.
 fn registered(registry: &Registry, id: &str, now: Timestamp) -> Option<DeviceProfile> {
     if let Some(device) = registry.device(id, now) {

@@ -11,7 +11,7 @@ mod lookup;
 mod permit;
 
 pub use ban::{Ban, Hours};
-pub use directory::{RegistryDirectory, UnknownPolicy};
+pub use directory::{RegistryDirectory, UnknownPolicy, device_profile};
 pub use import::{ImportFile, ImportSet, RegisterError, RegisterKind};
 pub use lookup::{Assignment, Dated, Registry};
 pub use permit::{Lapse, Permit};

@@ -2,15 +2,16 @@
 
 use super::rows::all;
 use super::states::{self, Concerned};
-use super::{SqliteStore, source_id};
-use crate::aside::{ASKED, AT_ONCE, AsideStore, NO_FRAME, TakenIn, verdict};
+use super::{SqliteStore, redecode, source_id};
+use crate::aside::{ASKED, AT_ONCE, AsideStore, TakenIn, verdict};
 use crate::batch::{AsideReason, Claim, Result};
 use crate::rebuild::Stretch;
+use crate::redecode::{SAID_NOW, SAID_NOW_HELD};
 use crate::rows::{self, Columns, RECORD};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension};
 use waywarden_model::hash::partition_of;
-use waywarden_model::{SourceId, Timestamp};
+use waywarden_model::{SourceId, Timestamp, Verdict};
 
 #[async_trait]
 impl AsideStore for SqliteStore {
@@ -87,48 +88,95 @@ fn take_in(conn: &Connection, claim: &Claim, source: &SourceId) -> Result<TakenI
     let Some(source) = source_id(conn, source.as_str())? else {
         return Ok(TakenIn::default());
     };
+    let gone = redecode::remove(conn, source)?;
+    if gone.asked > 0 {
+        conn.prepare_cached(
+            "UPDATE partitions SET \"read\" = \"read\" - ?2 - ?3, filed = filed - ?2,
+                 aside = aside - ?3 WHERE \"partition\" = ?1",
+        )?
+        .execute((claim.partition, gone.filed, gone.aside))?;
+        return Ok(TakenIn {
+            removed: gone.asked,
+            ..TakenIn::default()
+        });
+    }
+    for (reason, verdict) in [
+        (SAID_NOW, Some(Verdict::Late)),
+        (SAID_NOW_HELD, Some(Verdict::Held)),
+        (ASKED, None),
+    ] {
+        let taken = file(conn, claim.partition, source, reason, verdict)?;
+        if !taken.is_empty() {
+            return Ok(taken);
+        }
+    }
+    Ok(TakenIn::default())
+}
+
+/// Files records that wait with this reason. Without a verdict they get that of the source's newest.
+fn file(
+    conn: &Connection,
+    partition: u32,
+    source: i64,
+    reason: &str,
+    verdict: Option<Verdict>,
+) -> Result<TakenIn> {
     let newest: Option<i64> = conn
         .prepare_cached(
             "SELECT max(time) FROM (SELECT time FROM records_aside
                  WHERE source = ?1 AND reason = ?2 ORDER BY time LIMIT ?3)",
         )?
-        .query_row((source, ASKED, AT_ONCE), |r| r.get(0))?;
+        .query_row((source, reason, AT_ONCE), |r| r.get(0))?;
     let Some(newest) = newest else {
         return Ok(TakenIn::default());
     };
-    let on_file = conn
-        .prepare_cached(
-            "SELECT verdict FROM positions WHERE source = ?1 ORDER BY time DESC LIMIT 1",
-        )?
-        .query_row([source], |r| r.get::<_, u8>(0))
-        .optional()?;
-    let verdict = verdict(on_file.map(rows::verdict_of).transpose()?);
+    let verdict = match verdict {
+        Some(verdict) => verdict,
+        None => of_newest(conn, source)?,
+    };
     let repeated = conn
         .prepare_cached(
             "UPDATE positions AS p SET received = min(p.received, a.received)
              FROM records_aside a WHERE a.source = ?1 AND a.reason = ?2 AND a.time <= ?3
                  AND p.source = a.source AND p.time = a.time AND p.hash = a.hash",
         )?
-        .execute((source, ASKED, newest))? as u64;
+        .execute((source, reason, newest))? as u64;
     let filed = conn
         .prepare_cached(&format!(
             "INSERT OR IGNORE INTO positions (source, time, hash, received, verdict, frame, {RECORD})
-             SELECT source, time, hash, received, ?4, ?5, {RECORD} FROM records_aside
+             SELECT source, time, hash, received, ?4, frame, {RECORD} FROM records_aside
              WHERE source = ?1 AND reason = ?2 AND time <= ?3"
         ))?
-        .execute((source, ASKED, newest, verdict.code(), NO_FRAME))? as u64;
+        .execute((source, reason, newest, verdict.code()))? as u64;
     conn.prepare_cached(
         "DELETE FROM records_aside WHERE source = ?1 AND reason = ?2 AND time <= ?3",
     )?
-    .execute((source, ASKED, newest))?;
+    .execute((source, reason, newest))?;
+    // What was set aside was read before; what a frame says now was not.
+    let (read, aside) = match reason {
+        ASKED => (0, filed + repeated),
+        _ => (filed + repeated, 0),
+    };
     conn.prepare_cached(
-        "UPDATE partitions SET filed = filed + ?2, repeated = repeated + ?3, late = late + ?2,
-             aside = aside - ?2 - ?3 WHERE \"partition\" = ?1",
+        "UPDATE partitions SET \"read\" = \"read\" + ?4, filed = filed + ?2,
+             repeated = repeated + ?3, late = late + ?2, aside = aside - ?5
+         WHERE \"partition\" = ?1",
     )?
-    .execute((claim.partition, filed, repeated))?;
+    .execute((partition, filed, repeated, read, aside))?;
     Ok(TakenIn {
         filed,
         repeated,
+        removed: 0,
         newest: Some(Timestamp::from_millis(newest)),
     })
+}
+
+fn of_newest(conn: &Connection, source: i64) -> Result<Verdict> {
+    let on_file = conn
+        .prepare_cached(
+            "SELECT verdict FROM positions WHERE source = ?1 ORDER BY time DESC LIMIT 1",
+        )?
+        .query_row([source], |r| r.get::<_, u8>(0))
+        .optional()?;
+    Ok(verdict(on_file.map(rows::verdict_of).transpose()?))
 }

@@ -23,12 +23,11 @@ pub(super) fn commit(
         aside: batch.aside.len() as u64,
         ..Committed::default()
     };
-    let late = positions::file(session, &batch.sources, &mut done)?;
+    let late = positions::file(session, &batch.sources, &batch.aside, &mut done)?;
     states::mark(session.conn, claim.partition, &late, batch.now)?;
     let concerned = rebuild::known(session.conn, &batch.marks)?;
     states::mark(session.conn, claim.partition, &concerned, batch.now)?;
     rebuild::save_days(session, &batch.day_states)?;
-    positions::file_aside(session, &batch.aside)?;
     file_poison(session.conn, claim.partition, &batch.poison, batch.now)?;
     for period in &batch.periods {
         file_period(session, period)?;

@@ -12,6 +12,7 @@ mod prune;
 mod read;
 mod readers;
 mod rebuild;
+mod redecode;
 mod registry;
 pub(crate) mod rows;
 mod states;
@@ -46,7 +47,7 @@ embed_migrations!("src/sqlite/schema");
 /// 'WYWD': tells the file from any other SQLite database.
 const APPLICATION_ID: i32 = 0x5759_5744;
 /// Of the newest migration in `schema/`.
-const SCHEMA: u32 = 5;
+const SCHEMA: u32 = 6;
 
 /// How the file is opened.
 #[derive(Clone, Debug)]

@@ -3,6 +3,7 @@
 use super::rows::{Binder, RECORD_COLUMNS};
 use super::states::Concerned;
 use super::writer::Session;
+use crate::aside::NO_FRAME;
 use crate::batch::{AsideRecord, Committed, FiledRecord, Result, SourceRecords, StoreError};
 use crate::rows::{RECORD, put_record, put_said};
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
@@ -40,14 +41,17 @@ struct Entry<'a> {
     used: Vec<bool>,
 }
 
-/// Files everything of `sources`; gives the counts and, by source, the span of the late records.
+/// Files everything of `sources`, and what is set aside; gives the counts and, by source, the span
+/// of the late records.
 pub(super) fn file(
     session: &mut Session<'_>,
     sources: &[SourceRecords],
+    aside: &[AsideRecord],
     done: &mut Committed,
 ) -> Result<Vec<Concerned>> {
     let mut entries = number(session, sources)?;
     file_newer(session.conn, &mut entries, done)?;
+    file_aside(session, &mut entries, aside)?;
     let mut late = Vec::new();
     for entry in &mut entries {
         late.extend(file_older(session.conn, entry, done)?);
@@ -244,7 +248,8 @@ fn is_of_its_frame(conn: &Connection, row: &Row<'_>) -> Result<bool> {
 
 fn file_frames(conn: &Connection, entry: &Entry<'_>) -> Result<()> {
     let mut stmt = conn.prepare_cached(
-        "INSERT INTO frames (id, source, protocol, received, raw) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO frames (id, source, protocol, received, raw, told_offset)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?;
     let frames = (entry.first_frame..).zip(&entry.records.frames);
     for ((id, frame), _) in frames.zip(&entry.used).filter(|(_, used)| **used) {
@@ -254,6 +259,7 @@ fn file_frames(conn: &Connection, entry: &Entry<'_>) -> Result<()> {
             frame.protocol as u8,
             frame.received.millis(),
             &frame.raw,
+            frame.told_offset_s,
         ))?;
     }
     Ok(())
@@ -291,16 +297,21 @@ fn note_latest(conn: &Connection, entry: &Entry<'_>) -> Result<()> {
 }
 
 /// Counted as set aside also when it repeats: read = filed + repeated + aside + refused.
-pub(super) fn file_aside(session: &mut Session<'_>, aside: &[AsideRecord]) -> Result<()> {
-    let one = ["?"; 5 + RECORD_COLUMNS].join(",");
+fn file_aside(
+    session: &mut Session<'_>,
+    entries: &mut [Entry<'_>],
+    aside: &[AsideRecord],
+) -> Result<()> {
+    let one = ["?"; 6 + RECORD_COLUMNS].join(",");
     let sql = format!(
-        "INSERT INTO records_aside (source, time, hash, received, reason, {RECORD})
-         VALUES ({one})
-         ON CONFLICT (source, time, hash) DO UPDATE
-         SET received = min(received, excluded.received)"
+        "INSERT OR IGNORE INTO records_aside
+             (source, time, hash, received, reason, frame, {RECORD}) VALUES ({one})"
     );
     for a in aside {
         let source = session.intern(&a.source)?;
+        let index = entries.partition_point(|e| e.source < source);
+        let entry = entries.get_mut(index).filter(|e| e.source == source);
+        let entry = entry.zip(a.frame);
         let mut stmt = session.conn.prepare_cached(&sql)?;
         let mut b = Binder::new(&mut stmt);
         b.put(source)?;
@@ -308,8 +319,23 @@ pub(super) fn file_aside(session: &mut Session<'_>, aside: &[AsideRecord]) -> Re
         b.put(a.hash.cast_signed())?;
         b.put(a.received.millis())?;
         b.put(a.reason.label())?;
+        let number = |(e, frame): &(&mut Entry<'_>, u32)| e.first_frame + i64::from(*frame);
+        b.put(entry.as_ref().map_or(NO_FRAME, number))?;
         put_record(&mut b, &a.record)?;
-        b.execute()?;
+        if b.execute()? == 1 {
+            if let Some((entry, frame)) = entry {
+                entry.use_frame(frame);
+            }
+            continue;
+        }
+        let key = (source, a.record.time.millis(), a.hash.cast_signed());
+        session
+            .conn
+            .prepare_cached(
+                "UPDATE records_aside SET received = min(received, ?4)
+                 WHERE source = ?1 AND time = ?2 AND hash = ?3",
+            )?
+            .execute((key.0, key.1, key.2, a.received.millis()))?;
     }
     Ok(())
 }

@@ -100,7 +100,7 @@ impl RebuildStore for SqliteStore {
 }
 
 fn due_marks(conn: &Connection, partition: u32, due: Due, limit: usize) -> Result<Vec<Mark>> {
-    let sql = "SELECT s.name, m.\"from\", m.upto, m.created, m.updated
+    let sql = "SELECT s.name, m.\"from\", m.upto, m.removed, m.created, m.updated
          FROM marks m JOIN sources s ON s.id = m.source
          WHERE m.\"partition\" = ?1 AND (m.updated < ?2 OR m.created < ?3)
          ORDER BY m.created, s.name LIMIT ?4";
@@ -261,6 +261,11 @@ fn set_verdicts(conn: &Connection, source: i64, r: &Rebuilt) -> Result<()> {
     if r.verdicts.is_empty() {
         return Ok(());
     }
+    note_latest(conn, source)
+}
+
+/// The last place shown, of what is on file.
+pub(super) fn note_latest(conn: &Connection, source: i64) -> Result<()> {
     conn.prepare_cached("DELETE FROM latest WHERE source = ?1")?
         .execute([source])?;
     conn.prepare_cached(&format!(

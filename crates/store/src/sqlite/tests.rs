@@ -79,6 +79,7 @@ fn batch(seconds: std::ops::Range<i64>) -> Batch {
             frames: vec![FiledFrame {
                 protocol: Protocol::Jt808,
                 received: Timestamp::from_secs(9),
+                told_offset_s: None,
                 raw: vec![0x7E, 0x01, 0x7E],
             }],
             newer: seconds.map(fix).collect(),

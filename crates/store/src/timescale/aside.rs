@@ -5,14 +5,15 @@ use super::session::Job;
 use super::tables::{self, Concerned};
 use super::trouble::Outcome;
 use super::work::Work;
-use super::{TimescaleStore, Writing};
-use crate::aside::{ASKED, AT_ONCE, AsideStore, NO_FRAME, TakenIn, verdict};
+use super::{TimescaleStore, Writing, redecode};
+use crate::aside::{ASKED, AT_ONCE, AsideStore, TakenIn, verdict};
 use crate::batch::{AsideReason, Claim, Result};
 use crate::rebuild::Stretch;
+use crate::redecode::{SAID_NOW, SAID_NOW_HELD};
 use crate::rows::{self, Columns, RECORD};
 use async_trait::async_trait;
 use waywarden_model::hash::partition_of;
-use waywarden_model::{SourceId, Timestamp};
+use waywarden_model::{SourceId, Timestamp, Verdict};
 
 #[async_trait]
 impl AsideStore for TimescaleStore {
@@ -100,50 +101,106 @@ impl Job for Taking {
 
     async fn run(&self, work: &mut Work<'_>) -> Outcome<TakenIn> {
         let name = written(self.source.as_str());
-        let sql = "SELECT source, max(time) FROM (
-                       SELECT a.source, a.time FROM records_aside a JOIN sources s ON s.id = a.source
-                       WHERE s.name = $1 AND a.reason = $2 ORDER BY a.time LIMIT $3) n
-                   GROUP BY source";
-        let Some(row) = work.opt(sql, &[&name, &ASKED, &AT_ONCE]).await? else {
+        let sql = "SELECT id FROM sources WHERE name = $1";
+        let Some(row) = work.opt(sql, &[&name]).await? else {
             return Ok(TakenIn::default());
         };
-        let (source, newest): (i32, i64) = (row.get(0), row.get(1));
-        let sql = "SELECT verdict FROM positions WHERE source = $1 ORDER BY time DESC LIMIT 1";
-        let on_file = work.opt(sql, &[&source]).await?;
-        let on_file = on_file.map(|row| rows::verdict(&mut Reader::new(&row)));
-        let verdict = i16::from(verdict(on_file.transpose()?).code());
+        let source: i32 = row.get(0);
+        let gone = redecode::remove(work, source).await?;
+        if gone.asked > 0 {
+            let (filed, aside) = (gone.filed.cast_signed(), gone.aside.cast_signed());
+            work.execute(
+                "UPDATE partitions SET \"read\" = \"read\" - $2 - $3, filed = filed - $2,
+                     aside = aside - $3 WHERE \"partition\" = $1",
+                &[&i64::from(self.partition), &filed, &aside],
+            )
+            .await?;
+            return Ok(TakenIn {
+                removed: gone.asked,
+                ..TakenIn::default()
+            });
+        }
+        for (reason, verdict) in [
+            (SAID_NOW, Some(Verdict::Late)),
+            (SAID_NOW_HELD, Some(Verdict::Held)),
+            (ASKED, None),
+        ] {
+            let taken = self.file(work, source, reason, verdict).await?;
+            if !taken.is_empty() {
+                return Ok(taken);
+            }
+        }
+        Ok(TakenIn::default())
+    }
+}
+
+impl Taking {
+    /// Files records that wait with this reason. Without a verdict they get that of the source's
+    /// newest.
+    async fn file(
+        &self,
+        work: &Work<'_>,
+        source: i32,
+        reason: &str,
+        verdict: Option<Verdict>,
+    ) -> Outcome<TakenIn> {
+        let sql = "SELECT max(time) FROM (SELECT time FROM records_aside
+                       WHERE source = $1 AND reason = $2 ORDER BY time LIMIT $3) n";
+        let row = work.opt(sql, &[&source, &reason, &AT_ONCE]).await?;
+        let Some(newest) = row.and_then(|row| row.get::<_, Option<i64>>(0)) else {
+            return Ok(TakenIn::default());
+        };
+        let verdict = match verdict {
+            Some(verdict) => verdict,
+            None => of_newest(work, source).await?,
+        };
+        let verdict = i16::from(verdict.code());
         let repeated = work
             .execute(
                 "UPDATE positions p SET received = least(p.received, a.received)
                  FROM records_aside a WHERE a.source = $1 AND a.reason = $2 AND a.time <= $3
                      AND p.source = a.source AND p.time = a.time AND p.hash = a.hash",
-                &[&source, &ASKED, &newest],
+                &[&source, &reason, &newest],
             )
             .await?;
         // The partition's row is locked, so what is not found is new.
         let sql = format!(
             "INSERT INTO positions (source, time, hash, received, verdict, frame, {RECORD})
-             SELECT source, time, hash, received, $4, $5, {RECORD} FROM records_aside a
+             SELECT source, time, hash, received, $4, frame, {RECORD} FROM records_aside a
              WHERE a.source = $1 AND a.reason = $2 AND a.time <= $3 AND NOT EXISTS (
                  SELECT FROM positions p
                  WHERE p.source = a.source AND p.time = a.time AND p.hash = a.hash)"
         );
         let filed = work
-            .execute(&sql, &[&source, &ASKED, &newest, &verdict, &NO_FRAME])
+            .execute(&sql, &[&source, &reason, &newest, &verdict])
             .await?;
         let sql = "DELETE FROM records_aside WHERE source = $1 AND reason = $2 AND time <= $3";
-        work.execute(sql, &[&source, &ASKED, &newest]).await?;
+        work.execute(sql, &[&source, &reason, &newest]).await?;
         let (new, again) = (filed.cast_signed(), repeated.cast_signed());
+        // What was set aside was read before; what a frame says now was not.
+        let (read, aside) = match reason {
+            ASKED => (0, new + again),
+            _ => (new + again, 0),
+        };
         work.execute(
-            "UPDATE partitions SET filed = filed + $2, repeated = repeated + $3,
-                 late = late + $2, aside = aside - $2 - $3 WHERE \"partition\" = $1",
-            &[&i64::from(self.partition), &new, &again],
+            "UPDATE partitions SET \"read\" = \"read\" + $4, filed = filed + $2,
+                 repeated = repeated + $3, late = late + $2, aside = aside - $5
+             WHERE \"partition\" = $1",
+            &[&i64::from(self.partition), &new, &again, &read, &aside],
         )
         .await?;
         Ok(TakenIn {
             filed,
             repeated,
+            removed: 0,
             newest: Some(Timestamp::from_millis(newest)),
         })
     }
+}
+
+async fn of_newest(work: &Work<'_>, source: i32) -> Outcome<Verdict> {
+    let sql = "SELECT verdict FROM positions WHERE source = $1 ORDER BY time DESC LIMIT 1";
+    let on_file = work.opt(sql, &[&source]).await?;
+    let on_file = on_file.map(|row| rows::verdict(&mut Reader::new(&row)));
+    Ok(verdict(on_file.transpose()?))
 }

@@ -56,11 +56,11 @@ impl Job for Filing {
             aside: b.aside.len() as u64,
             ..Committed::default()
         };
-        let (mut concerned, newest) = positions::file(work, &b.sources, &mut done).await?;
+        let (mut concerned, newest) =
+            positions::file(work, &b.sources, &b.aside, &mut done).await?;
         concerned.extend(rebuild::known(work, &b.marks).await?);
         tables::mark(work, self.partition, &concerned, b.now).await?;
         tables::save_days(work, &b.day_states).await?;
-        tables::file_aside(work, &b.aside).await?;
         tables::file_poison(work, self.partition, &b.poison, b.now).await?;
         tables::file_periods(work, &b.periods).await?;
         // Behind the records and periods, since evidence is copied from them.

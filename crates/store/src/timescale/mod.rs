@@ -18,6 +18,7 @@ mod positions;
 mod preview;
 mod read;
 mod rebuild;
+mod redecode;
 mod registry;
 mod session;
 mod subjects;

@@ -10,7 +10,8 @@ use super::newest::Newest;
 use super::tables::Concerned;
 use super::trouble::{Outcome, Trouble};
 use super::work::Work;
-use crate::batch::{Committed, FiledRecord, SourceRecords};
+use crate::aside::NO_FRAME;
+use crate::batch::{AsideRecord, Committed, FiledRecord, SourceRecords};
 use crate::rows::{Cells, Columns, RECORD, put_record, put_said};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,11 +47,12 @@ impl Row<'_> {
     }
 }
 
-/// Files everything of `sources`; gives the counts, by source the span of the late records, and
-/// what was new.
+/// Files everything of `sources`, and what is set aside; gives the counts, by source the span of
+/// the late records, and what was new.
 pub(super) async fn file<'a>(
     work: &Work<'_>,
     sources: &'a [SourceRecords],
+    aside: &[AsideRecord],
     done: &mut Committed,
 ) -> Outcome<(Vec<Concerned>, Newest<'a>)> {
     let entries = number(work, sources).await?;
@@ -71,7 +73,10 @@ pub(super) async fn file<'a>(
     } else {
         earlier(work, &older, &on_file).await?;
     }
-    file_frames(work, &entries, &new).await?;
+    let mut used: BTreeSet<(usize, u32)> =
+        new.iter().map(|(r, _)| (r.entry, r.filed.frame)).collect();
+    used.extend(file_aside(work, &entries, aside).await?);
+    file_frames(work, &entries, &used).await?;
     note_latest(work, &entries).await?;
     done.filed += new.len() as u64;
     done.repeated += (rows.len() - new.len()) as u64;
@@ -248,13 +253,61 @@ async fn earlier(work: &Work<'_>, rows: &[Row<'_>], on_file: &BTreeMap<Key, i64>
     Ok(())
 }
 
+/// Counted as set aside also when it repeats: read = filed + repeated + aside + refused. Gives the
+/// frames of those that are new, by entry and index.
+async fn file_aside(
+    work: &Work<'_>,
+    entries: &[Entry<'_>],
+    aside: &[AsideRecord],
+) -> Outcome<BTreeSet<(usize, u32)>> {
+    let mut first: BTreeMap<Key, (&AsideRecord, Timestamp)> = BTreeMap::new();
+    for a in aside {
+        let (time, hash) = (a.record.time.millis(), a.hash.cast_signed());
+        let key = (work.source(&a.source)?, time, hash);
+        let kept = first.entry(key).or_insert((a, a.received));
+        kept.1 = kept.1.min(a.received);
+    }
+    let mut frames: BTreeMap<i64, (usize, u32)> = BTreeMap::new();
+    let mut table = Table::default();
+    for ((source, time, hash), (a, received)) in first {
+        let at = entries.partition_point(|e| e.source < source);
+        let entry = entries.get(at).filter(|e| e.source == source);
+        let number = entry.zip(a.frame).map(|(entry, index)| {
+            let number = entry.first_frame + i64::from(index);
+            frames.insert(number, (at, index));
+            number
+        });
+        table.int(Some(source))?;
+        table.long(Some(time))?;
+        table.long(Some(hash))?;
+        table.long(Some(received.millis()))?;
+        table.text(Some(a.reason.label()))?;
+        table.long(Some(number.unwrap_or(NO_FRAME)))?;
+        put_record(&mut table, &a.record)?;
+        table.end_row();
+    }
+    let names = format!("source, time, hash, received, reason, frame, {RECORD}");
+    let written = work
+        .put(&table, &names, &[], |rows| {
+            format!(
+                "INSERT INTO records_aside AS a ({names}) SELECT {names} FROM {rows}
+                 ON CONFLICT (source, time, hash) DO UPDATE
+                 SET received = excluded.received WHERE a.received > excluded.received
+                 RETURNING frame"
+            )
+        })
+        .await?;
+    // A row that was there has another frame.
+    let used = written.iter().filter_map(|row| frames.get(&row.get(0)));
+    Ok(used.copied().collect())
+}
+
 /// Frames with a record that was new.
 async fn file_frames(
     work: &Work<'_>,
     entries: &[Entry<'_>],
-    new: &[(Row<'_>, Timestamp)],
+    used: &BTreeSet<(usize, u32)>,
 ) -> Outcome<()> {
-    let used: BTreeSet<(usize, u32)> = new.iter().map(|(r, _)| (r.entry, r.filed.frame)).collect();
     let mut frames = used.iter().filter_map(|(entry, index)| {
         let e = &entries[*entry];
         let frame = e.records.frames.get(*index as usize)?;
@@ -263,17 +316,18 @@ async fn file_frames(
     if used.is_empty() {
         return Ok(());
     }
-    let sql = "COPY frames (id, received, source, protocol, raw) FROM STDIN BINARY";
+    let sql = "COPY frames (id, received, source, protocol, raw, told_offset) FROM STDIN BINARY";
     work.copy(sql, |c| {
         let Some((e, number, frame)) = frames.next() else {
             return false;
         };
-        c.begin_row(5);
+        c.begin_row(6);
         let Ok(()) = c.long(Some(number));
         let Ok(()) = c.long(Some(frame.received.millis()));
         let Ok(()) = c.int(Some(e.source));
         let Ok(()) = c.short(Some(frame.protocol as i16));
         let Ok(()) = c.bytes(Some(&frame.raw));
+        let Ok(()) = c.int(frame.told_offset_s);
         true
     })
     .await?;

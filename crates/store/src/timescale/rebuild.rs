@@ -30,7 +30,7 @@ impl RebuildStore for TimescaleStore {
     }
 
     async fn due_marks(&self, partition: u32, due: Due, limit: usize) -> Result<Vec<Mark>> {
-        let sql = "SELECT s.name, m.\"from\", m.upto, m.created, m.updated
+        let sql = "SELECT s.name, m.\"from\", m.upto, m.removed, m.created, m.updated
              FROM marks m JOIN sources s ON s.id = m.source
              WHERE m.\"partition\" = $1 AND (m.updated < $2 OR m.created < $3)
              ORDER BY m.created, s.name LIMIT $4";
@@ -294,6 +294,11 @@ async fn set_verdicts(work: &Work<'_>, source: i32, r: &Rebuilt) -> Outcome<()> 
         })
         .await?;
     }
+    note_latest(work, source).await
+}
+
+/// The last place shown, of what is on file.
+pub(super) async fn note_latest(work: &Work<'_>, source: i32) -> Outcome<()> {
     work.execute("DELETE FROM latest WHERE source = $1", &[&source])
         .await?;
     let columns = "source, time, hash, received, verdict, lat, lon, speed, course, ignition, \

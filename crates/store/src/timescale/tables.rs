@@ -5,11 +5,9 @@ use super::Reading;
 use super::cells::{Reader, Table, all};
 use super::trouble::Outcome;
 use super::work::Work;
-use crate::batch::{
-    AsideRecord, DayState, PoisonMessage, Position, Result, SavedState, StoreError,
-};
+use crate::batch::{DayState, PoisonMessage, Position, Result, SavedState, StoreError};
 use crate::rebuild::DAYS_KEPT;
-use crate::rows::{Cells, Columns, RECORD, put_day_row, put_period, put_record};
+use crate::rows::{Cells, Columns, put_day_row, put_period};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use tokio_postgres::types::ToSql;
@@ -93,37 +91,6 @@ pub(super) async fn save_days(work: &Work<'_>, states: &[DayState]) -> Outcome<(
          WHERE d.source = newest.source AND NOT d.month AND d.day < newest.day - $2",
         &[&sources, &DAYS_KEPT],
     )
-    .await?;
-    Ok(())
-}
-
-/// Counted as set aside also when it repeats: read = filed + repeated + aside + refused.
-pub(super) async fn file_aside(work: &Work<'_>, aside: &[AsideRecord]) -> Outcome<()> {
-    let mut first: BTreeMap<(i32, i64, i64), (&AsideRecord, Timestamp)> = BTreeMap::new();
-    for a in aside {
-        let (time, hash) = (a.record.time.millis(), a.hash.cast_signed());
-        let key = (work.source(&a.source)?, time, hash);
-        let kept = first.entry(key).or_insert((a, a.received));
-        kept.1 = kept.1.min(a.received);
-    }
-    let mut table = Table::default();
-    for ((source, time, hash), (a, received)) in first {
-        table.int(Some(source))?;
-        table.long(Some(time))?;
-        table.long(Some(hash))?;
-        table.long(Some(received.millis()))?;
-        table.text(Some(a.reason.label()))?;
-        put_record(&mut table, &a.record)?;
-        table.end_row();
-    }
-    let names = format!("source, time, hash, received, reason, {RECORD}");
-    work.put(&table, &names, &[], |rows| {
-        format!(
-            "INSERT INTO records_aside AS a ({names}) SELECT {names} FROM {rows}
-             ON CONFLICT (source, time, hash) DO UPDATE
-             SET received = excluded.received WHERE a.received > excluded.received"
-        )
-    })
     .await?;
     Ok(())
 }

@@ -26,6 +26,7 @@ fn aside(second: i64, reason: AsideReason) -> AsideRecord {
         received: at(-100),
         hash: future.hash,
         reason,
+        frame: None,
     }
 }
 
@@ -82,6 +83,7 @@ async fn what_is_asked_for_is_filed_once_and_its_source_marked(f: Fixture) {
     let expected = TakenIn {
         filed: 2,
         repeated: 0,
+        removed: 0,
         newest: Some(at(20)),
     };
     assert_eq!(taken, expected);

@@ -93,6 +93,7 @@ async fn what_was_just_filed_is_copied_as_it_is_read_later(f: Fixture) {
         .map(|n| FiledFrame {
             protocol: Protocol::ALL[n],
             received: at(n as i64),
+            told_offset_s: None,
             raw: vec![n as u8; 40],
         })
         .collect();

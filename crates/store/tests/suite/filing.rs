@@ -96,6 +96,7 @@ async fn records_set_aside_are_kept_once_and_counted_each_time(f: Fixture) {
         received: at(second),
         hash: 7,
         reason,
+        frame: None,
     };
     for (n, second) in [5, 3, 9].into_iter().enumerate() {
         let n = n as u64;
@@ -162,6 +163,7 @@ async fn frames_are_kept_where_a_record_of_theirs_is_new(f: Fixture) {
     let frame = |n: u8| FiledFrame {
         protocol: Protocol::Gt06,
         received: at(1),
+        told_offset_s: None,
         raw: vec![n],
     };
     let mut s = framed(&[0, 10, 20], 0);

@@ -212,6 +212,7 @@ pub fn records(newer: Vec<FiledRecord>, older: Vec<FiledRecord>) -> SourceRecord
         frames: vec![FiledFrame {
             protocol: Protocol::Teltonika,
             received: at(1),
+            told_offset_s: None,
             raw: vec![0xCA, 0xFE],
         }],
         newer,

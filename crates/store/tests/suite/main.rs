@@ -38,6 +38,7 @@ mod migration;
 mod outcome;
 mod proxy;
 mod read;
+mod redecode;
 mod server;
 mod sqlite;
 mod sums;

@@ -92,6 +92,7 @@ fn everything() -> Batch {
             received: at(-100),
             hash: aside.hash,
             reason: AsideReason::Future,
+            frame: None,
         }],
         poison: vec![PoisonMessage {
             offset: 3,

@@ -76,6 +76,7 @@ fn batch(source: &str, seconds: &[i64], violations: Vec<Violation>) -> Batch {
     let frame = FiledFrame {
         protocol: Protocol::Gt06,
         received: at(1),
+        told_offset_s: None,
         raw: vec![0x78, 0x78],
     };
     let newer: Vec<FiledRecord> = seconds.iter().map(|s| record(*s)).collect();

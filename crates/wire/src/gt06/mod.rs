@@ -36,14 +36,39 @@ pub struct Gt06 {
 #[derive(Debug)]
 struct Login {
     device: DeviceProfile,
-    /// Seconds east of UTC: from the log-in where it says so, else from the register, else 0.
-    offset_s: i32,
+    /// Seconds east of UTC, where the log-in says so.
+    told_offset_s: Option<i32>,
     dialect: Dialect,
+}
+
+impl Login {
+    fn new(device: DeviceProfile, told_offset_s: Option<i32>) -> Self {
+        Self {
+            dialect: Dialect::named(device.dialect.as_deref()),
+            told_offset_s,
+            device,
+        }
+    }
+
+    /// Seconds east of UTC: from the log-in where it says so, else from the register, else 0.
+    fn offset_s(&self) -> i32 {
+        self.told_offset_s
+            .or(self.device.utc_offset_s)
+            .unwrap_or_default()
+    }
 }
 
 impl Gt06 {
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A connection on which the device has logged in, and said this of its zone.
+    pub(crate) fn logged_in(device: DeviceProfile, told_offset_s: Option<i32>) -> Self {
+        Self {
+            login: Some(Login::new(device, told_offset_s)),
+            refused: false,
+        }
     }
 
     /// Log-in: IMEI (8 bytes, 16 decimal digits of which the first is filling), sort of unit (2),
@@ -67,13 +92,7 @@ impl Gt06 {
             self.login = None;
             return;
         }
-        self.login = Some(Login {
-            offset_s: offset(frame.content)
-                .or(device.utc_offset_s)
-                .unwrap_or_default(),
-            dialect: Dialect::named(device.dialect.as_deref()),
-            device,
-        });
+        self.login = Some(Login::new(device, offset(frame.content)));
         out.push(Event::Reply(decode::short_answer(frame)));
     }
 
@@ -88,7 +107,7 @@ impl Gt06 {
         };
         let context = Context {
             now: env.now,
-            offset_s: login.offset_s,
+            offset_s: login.offset_s(),
             dialect: login.dialect,
         };
         match decode::decode(frame, &context) {
@@ -120,6 +139,7 @@ fn said(
         device: login.device.clone(),
         readings: vec![reading],
         raw: frame.raw.to_vec(),
+        told_offset_s: login.told_offset_s,
         durable_reply,
         reply_is_tagged: true,
     }));

@@ -253,6 +253,7 @@ impl Jt808 {
             device: device.profile.clone(),
             readings,
             raw: incoming.raw.to_vec(),
+            told_offset_s: None,
             durable_reply: acknowledgement(incoming, encode::DONE),
             reply_is_tagged: true,
         }));

@@ -43,6 +43,15 @@ impl Teltonika {
         Self::on(Transport::Tcp)
     }
 
+    /// A TCP connection on which the device has logged in.
+    pub(crate) const fn logged_in(device: DeviceProfile) -> Self {
+        Self {
+            transport: Transport::Tcp,
+            device: Some(device),
+            skipped: 0,
+        }
+    }
+
     pub const fn on(transport: Transport) -> Self {
         Self {
             transport,
@@ -215,6 +224,7 @@ fn meaning(
             durable_reply: Some(acknowledge(body[1])),
             readings,
             raw: raw.to_vec(),
+            told_offset_s: None,
             reply_is_tagged,
         }),
         Ok(Content::Other(label)) => Event::Unknown {

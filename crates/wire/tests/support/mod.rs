@@ -6,12 +6,14 @@ mod compare;
 pub mod driver;
 pub mod properties;
 
-use driver::Driver;
+use driver::{Driver, NOW};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use waywarden_model::Protocol;
-use waywarden_wire::{Event, FrameErrorKind, Progress, Session, Transport, json};
+use waywarden_model::{Protocol, Record};
+use waywarden_wire::{
+    Event, FrameErrorKind, Kept, Progress, Reading, Session, Transport, decode_again, json,
+};
 
 /// A difference on purpose: session, frame index within it, reason. One that no longer differs
 /// fails the test, so that the list never outlives its reasons.
@@ -92,6 +94,7 @@ impl Tally {
                 self.bad_checksums += 1;
             }
             let (events, progress) = lenient.feed(transport, &bytes);
+            decoded_again(recorded.protocol, &events);
             let found = compare::frame(frame, &json::line(&events, &progress));
             if !found.is_empty() {
                 self.differences.insert((name.to_owned(), index), found);
@@ -147,6 +150,32 @@ impl<'a> Connection<'a> {
                 .lenient(self.lenient)
                 .feed(bytes),
         }
+    }
+}
+
+/// A frame decoded again from what is kept of it says what it said on its connection.
+fn decoded_again(protocol: Protocol, events: &[Event]) {
+    for event in events {
+        let Event::Frame(frame) = event else { continue };
+        let timed: Vec<Record> = frame.readings.iter().filter_map(timed).cloned().collect();
+        if timed.is_empty() {
+            continue; // not kept
+        }
+        let kept = Kept {
+            protocol,
+            received: NOW,
+            told_offset_s: frame.told_offset_s,
+            raw: &frame.raw,
+        };
+        let again = decode_again(&kept, &frame.device);
+        assert_eq!(again.as_ref(), Ok(&timed), "{}", hex::encode(&frame.raw));
+    }
+}
+
+fn timed(reading: &Reading) -> Option<&Record> {
+    match reading {
+        Reading::Timed(record) => Some(record),
+        Reading::Untimed(_) => None,
     }
 }
 

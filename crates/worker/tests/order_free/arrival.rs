@@ -62,6 +62,7 @@ pub fn frames(all: &[(SourceId, Vec<Record>)], a: &Arrival) -> Vec<Frame> {
                 received: Timestamp::from_secs(START_S + 2_000_000 + n as i64),
                 held: false,
                 records: chunk.to_vec(),
+                told_offset_s: None,
                 raw: vec![7; 20],
             };
             frames.push(frame.clone());

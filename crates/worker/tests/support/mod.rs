@@ -72,6 +72,7 @@ pub async fn append<L: Append>(
                 received: last.plus_millis(700),
                 held: false,
                 records: chunk.to_vec(),
+                told_offset_s: None,
                 raw: vec![n as u8; 40],
             });
             let payload = waywarden_bus::encode(&message);
