@@ -33,7 +33,7 @@ pub use folder::{DataFolder, FolderError};
 pub use parts::{pack_registers, unpack_registers};
 pub use preview::{Foreseen, Overlay, PreviewStore, SourcePreview};
 pub use read::{ConsoleStore, ReadStore};
-pub use rebuild::{Due, Mark, RebuildStore, Rebuilt, Replaced, StoredRecord, Stretch};
+pub use rebuild::{Due, Mark, RebuildStore, Rebuilt, Replaced, Reversed, StoredRecord, Stretch};
 pub use redecode::{Framed, KeptFrame, RedecodeStore, Redecoded, SaidNow};
 pub use sqlite::{Options, SqliteStore, schema_of};
 pub use summary::{Summary, SummaryFilter, SummaryOf, ViolationSum};

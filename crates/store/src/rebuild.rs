@@ -66,6 +66,31 @@ pub struct StoredRecord {
     pub verdict: Verdict,
 }
 
+/// Records of a source whose verdict changes in the same way: of what lies between the first of them
+/// and the last, these and no others had this verdict.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reversed {
+    pub was: Verdict,
+    pub is: Verdict,
+    /// Event time and hash of each, in order of time; where there are several, each is the only
+    /// record of its instant. Never empty.
+    pub keys: Vec<(Timestamp, u64)>,
+}
+
+impl Reversed {
+    /// A record alone, to which others may be added.
+    pub fn one(was: Verdict, is: Verdict, key: (Timestamp, u64)) -> Self {
+        let keys = vec![key];
+        Self { was, is, keys }
+    }
+
+    /// First and last key, as databases order them: hashes as signed numbers.
+    pub(crate) fn bounds(&self) -> Option<[(i64, i64); 2]> {
+        let of = |(time, hash): &(Timestamp, u64)| (time.millis(), hash.cast_signed());
+        Some([of(self.keys.first()?), of(self.keys.last()?)])
+    }
+}
+
 /// What judging a source again gives.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Rebuilt {
@@ -81,8 +106,8 @@ pub struct Rebuilt {
     pub going_on: (Option<Timestamp>, Vec<ViolationId>),
     /// First local day judged again; None: it has no record on file.
     pub first_day: Option<LocalDay>,
-    /// Verdicts that differ from those on file, by time and hash.
-    pub verdicts: Vec<(Timestamp, u64, Verdict)>,
+    /// Verdicts that differ from those on file.
+    pub verdicts: Vec<Reversed>,
     pub periods: Vec<Period>,
     pub violations: Vec<Violation>,
     pub day_rows: Vec<DayRow>,
@@ -94,6 +119,11 @@ pub struct Rebuilt {
 }
 
 impl Rebuilt {
+    /// How many verdicts differ.
+    pub(crate) fn reversed(&self) -> u64 {
+        self.verdicts.iter().map(|r| r.keys.len() as u64).sum()
+    }
+
     /// Of the source's violations on file in what was judged again, those that are stated no
     /// longer, each with what takes its place. Driving hours of a source without a driver have the
     /// same subject; their stage withdraws them.

@@ -406,6 +406,7 @@ impl Partition {
         let source = mark.source.clone();
         self.take_in(&source).await?;
         let mut again = judge_again(self.store.as_ref(), &law, bounds, mark, now).await?;
+        let judging = begun.elapsed();
         let held = self.stage.source_mut(&source);
         again.rebuilt.state = again.state.as_ref().map(|state| held.saved_with(state));
         let replaced = self.store.replace(&self.claim, again.rebuilt).await?;
@@ -413,7 +414,8 @@ impl Partition {
             self.stage.source_mut(&source).rebuilt(state);
         }
         let took = begun.elapsed();
-        tracing::debug!(partition, ?replaced, ?took, "late data judged");
+        let filing = took.saturating_sub(judging);
+        tracing::debug!(partition, ?replaced, ?took, ?filing, "late data judged");
         self.rebuild_at = Instant::now() + took.mul_f64(1.0 / share - 1.0);
         Ok(true)
     }

@@ -9,10 +9,10 @@ use std::pin::Pin;
 use std::task::Poll;
 use waywarden_model::{InvalidReason, LocalDay, Record, Timestamp, Verdict, Violation};
 use waywarden_rules::{Context, ENGINE_VERSION, SourceState, StateError, step};
-use waywarden_store::{Mark, RebuildStore, Rebuilt, StoreError, StoredRecord};
+use waywarden_store::{Mark, RebuildStore, Rebuilt, Reversed, StoreError, StoredRecord};
 
-/// Records read at once.
-const PAGE: usize = 8192;
+/// Records read at once: few first, so that judging begins soon, then as many as are worth it.
+const PAGES: [usize; 2] = [1024, 8192];
 
 /// Why a source could not be judged again.
 #[derive(Debug, thiserror::Error)]
@@ -72,12 +72,13 @@ pub async fn judge_again<S: RebuildStore + ?Sized>(
         bounds,
         state,
         given: Given::default(),
-        verdicts: Vec::new(),
+        verdicts: Runs::default(),
         upto: mark.upto,
         later: later.collect(),
         instant: Vec::new(),
     };
-    let mut page = store.stored_records(&source, after, PAGE).await?;
+    let [mut size, most] = PAGES;
+    let mut page = store.stored_records(&source, after, size).await?;
     let until = loop {
         let Some(last) = page.last() else {
             break fold.judge_instant();
@@ -93,7 +94,8 @@ pub async fn judge_again<S: RebuildStore + ?Sized>(
         }
         after = Some((last.record.time, last.hash));
         // The store reads the next ones while these are judged.
-        let mut next = store.stored_records(&source, after, PAGE);
+        size = (size * 2).min(most);
+        let mut next = store.stored_records(&source, after, size);
         let at_once = begin(&mut next).await;
         if let Some(until) = fold.take(page) {
             break Some(until);
@@ -118,6 +120,37 @@ async fn begin<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
     .await
 }
 
+/// Verdicts that differ from those on file, gathered while they change in the same way.
+#[derive(Default)]
+struct Runs {
+    done: Vec<Reversed>,
+    /// The last of them may go on.
+    open: bool,
+}
+
+impl Runs {
+    /// `alone`: it is the only record of its instant.
+    fn note(&mut self, stored: &StoredRecord, is: Verdict, alone: bool) {
+        let (was, key) = (stored.verdict, (stored.record.time, stored.hash));
+        if self.open
+            && let Some(run) = self.done.last_mut()
+        {
+            // What stays as it is and is not like those of the run may lie among them.
+            if was == is && was != run.was {
+                return;
+            }
+            if alone && (was, is) == (run.was, run.is) {
+                run.keys.push(key);
+                return;
+            }
+        }
+        self.open = was != is && alone;
+        if was != is {
+            self.done.push(Reversed::one(was, is, key));
+        }
+    }
+}
+
 /// Where the judging came to a state that was saved before: its day, and the last record before.
 type Met = (LocalDay, Timestamp);
 
@@ -126,7 +159,7 @@ struct Fold<'a> {
     bounds: Bounds,
     state: SourceState,
     given: Given,
-    verdicts: Vec<(Timestamp, u64, Verdict)>,
+    verdicts: Runs,
     /// The last instant with something new.
     upto: Timestamp,
     later: BTreeMap<LocalDay, Vec<u8>>,
@@ -161,6 +194,7 @@ impl Fold<'_> {
             }
         });
         let mut judged = false;
+        let alone = instant.len() == 1;
         for stored in instant {
             let verdict = match self.left_out(&stored) {
                 Some(verdict) => verdict,
@@ -178,10 +212,7 @@ impl Fold<'_> {
                     )
                 }
             };
-            if verdict != stored.verdict {
-                self.verdicts
-                    .push((stored.record.time, stored.hash, verdict));
-            }
+            self.verdicts.note(&stored, verdict, alone);
         }
         None
     }
@@ -242,7 +273,7 @@ impl Fold<'_> {
             behind,
             until,
             first_day,
-            verdicts: self.verdicts,
+            verdicts: self.verdicts.done,
             going_on,
             periods: facts.periods.into_values().collect(),
             violations: facts.violations.into_values().collect(),

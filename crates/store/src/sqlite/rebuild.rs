@@ -4,7 +4,7 @@ use super::rows::all;
 use super::states::Concerned;
 use super::writer::Session;
 use super::{SqliteStore, commit, source_id, states, violations};
-use crate::batch::{Claim, DayState, Result};
+use crate::batch::{Claim, DayState, Result, StoreError};
 use crate::episodes::Standing;
 use crate::filed::{STORED, behind as behind_key, limit as rows, stored};
 use crate::rebuild::{
@@ -66,8 +66,15 @@ impl RebuildStore for SqliteStore {
         limit: usize,
     ) -> Result<Vec<StoredRecord>> {
         let source = source.clone();
-        self.read(move |c| stored_records(c, &source, after, limit))
-            .await
+        if limit < WORTH_TWO {
+            return self
+                .read(move |c| stored_records(c, &source, after, limit))
+                .await;
+        }
+        // A task of its own, so that it goes on while nobody waits for it.
+        let read = tokio::spawn(read_by_two(self.clone(), source, after, limit));
+        read.await
+            .map_err(|e| StoreError::Failed(format!("reader: {e}")))?
     }
 
     async fn sources_driven(
@@ -139,6 +146,54 @@ fn driven(
     all(conn, sql, key, |r| {
         Ok((SourceId::new(r.string()?), r.time()?.max(from)))
     })
+}
+
+/// Records whose rows are worth a second reader: most of the time goes into taking their columns.
+const WORTH_TWO: usize = 2048;
+
+/// The two halves of a page, read at once: with one reader, judging waits for it.
+async fn read_by_two(
+    store: SqliteStore,
+    source: SourceId,
+    after: Option<(Timestamp, u64)>,
+    limit: usize,
+) -> Result<Vec<StoredRecord>> {
+    let half = limit / 2;
+    let of = source.clone();
+    let middle = store.read(move |c| last_key(c, &of, after, half)).await?;
+    let of = source.clone();
+    let Some(middle) = middle else {
+        // There are no more than that.
+        return store
+            .read(move |c| stored_records(c, &of, after, half))
+            .await;
+    };
+    let first = store.read(move |c| stored_records(c, &of, after, half));
+    let second = store.read(move |c| stored_records(c, &source, Some(middle), limit - half));
+    let (first, second) = tokio::join!(first, second);
+    let (mut records, second) = (first?, second?);
+    records.extend(second);
+    Ok(records)
+}
+
+/// Key of the last of so many records; None where there are fewer.
+fn last_key(
+    conn: &Connection,
+    source: &SourceId,
+    after: Option<(Timestamp, u64)>,
+    count: usize,
+) -> Result<Option<(Timestamp, u64)>> {
+    let Some(id) = source_id(conn, source.as_str())? else {
+        return Ok(None);
+    };
+    let (time, hash) = behind_key(after);
+    let sql = "SELECT time, hash FROM positions WHERE source = ?1 AND (time, hash) > (?2, ?3)
+               ORDER BY time, hash LIMIT 1 OFFSET ?4";
+    let key = (id, time, hash, rows(count.saturating_sub(1)));
+    let mut found = all(conn, sql, key, |r| {
+        Ok((r.time()?, r.number::<i64>()?.cast_unsigned()))
+    })?;
+    Ok(found.pop())
 }
 
 fn stored_records(
@@ -231,7 +286,7 @@ fn replace(session: &mut Session<'_>, claim: &Claim, r: &Rebuilt) -> Result<Repl
     states::guard_epoch(session.conn, claim)?;
     let source = session.intern(&r.mark.source)?;
     let mut done = Replaced {
-        verdicts: r.verdicts.len() as u64,
+        verdicts: r.reversed(),
         ..Replaced::default()
     };
     set_verdicts(session.conn, source, r)?;
@@ -253,10 +308,15 @@ fn replace(session: &mut Session<'_>, claim: &Claim, r: &Rebuilt) -> Result<Repl
 /// Verdicts, and the last place shown, which follows them.
 fn set_verdicts(conn: &Connection, source: i64, r: &Rebuilt) -> Result<()> {
     let mut set = conn.prepare_cached(
-        "UPDATE positions SET verdict = ?4 WHERE source = ?1 AND time = ?2 AND hash = ?3",
+        "UPDATE positions SET verdict = ?7
+         WHERE source = ?1 AND (time, hash) >= (?2, ?3) AND (time, hash) <= (?4, ?5)
+             AND verdict = ?6",
     )?;
-    for (time, hash, verdict) in &r.verdicts {
-        set.execute((source, time.millis(), hash.cast_signed(), verdict.code()))?;
+    for run in &r.verdicts {
+        if let Some([(from, first), (upto, last)]) = run.bounds() {
+            let (was, is) = (run.was.code(), run.is.code());
+            set.execute((source, from, first, upto, last, was, is))?;
+        }
     }
     if r.verdicts.is_empty() {
         return Ok(());

@@ -11,7 +11,7 @@ use super::{TimescaleStore, Who, Writing};
 use crate::batch::{Claim, DayState, Result};
 use crate::episodes::Standing;
 use crate::filed::{STORED, behind as behind_key, day_state, limit as rows, mark, stored};
-use crate::rebuild::{Due, Mark, RebuildStore, Rebuilt, Replaced, StoredRecord, Stretch};
+use crate::rebuild::{Due, Mark, RebuildStore, Rebuilt, Replaced, Reversed, StoredRecord, Stretch};
 use crate::rows::{Cells, Columns, PERIOD, RECORD, verdicts_shown};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -251,7 +251,7 @@ impl Job for Replacing {
         work.ensure_sources(others.chain([&r.mark.source])).await?;
         let source = work.source(&r.mark.source)?;
         let mut done = Replaced {
-            verdicts: r.verdicts.len() as u64,
+            verdicts: r.reversed(),
             ..Replaced::default()
         };
         set_verdicts(work, source, r).await?;
@@ -271,12 +271,35 @@ impl Job for Replacing {
     }
 }
 
+/// Records of a run that is worth a statement of its own.
+const LONG: usize = 64;
+
+/// One statement for each chunk, which goes through its records in their order.
+async fn set_run(work: &Work<'_>, source: i32, run: &Reversed) -> Outcome<()> {
+    let sql = "UPDATE positions SET verdict = $5
+               WHERE source = $1 AND time BETWEEN $2 AND $3 AND verdict = $4";
+    let (was, is) = (i16::from(run.was.code()), i16::from(run.is.code()));
+    let times = run.keys.iter().map(|(time, _)| (time.millis(), ()));
+    for chunk in work.by_chunk(times) {
+        let bounds = (&chunk.first, &chunk.last);
+        work.execute(sql, &[&source, bounds.0, bounds.1, &was, &is])
+            .await?;
+    }
+    Ok(())
+}
+
 /// Verdicts, and the last place shown, which follows them.
 async fn set_verdicts(work: &Work<'_>, source: i32, r: &Rebuilt) -> Outcome<()> {
     if r.verdicts.is_empty() {
         return Ok(());
     }
-    for chunk in work.by_chunk(r.verdicts.iter().map(|v| (v.0.millis(), v))) {
+    let long = |run: &&Reversed| run.keys.len() >= LONG;
+    for run in r.verdicts.iter().filter(long) {
+        set_run(work, source, run).await?;
+    }
+    let short = r.verdicts.iter().filter(|run| !long(run));
+    let each = short.flat_map(|run| run.keys.iter().map(|(time, hash)| (time, hash, run.is)));
+    for chunk in work.by_chunk(each.map(|v| (v.0.millis(), v))) {
         let mut table = Table::default();
         for (time, hash, verdict) in chunk.items {
             table.long(Some(time.millis()))?;

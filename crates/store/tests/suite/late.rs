@@ -4,11 +4,12 @@ use crate::fixture::{Fixture, SOURCE, at, batch, filed, overspeed, records};
 use waywarden_model::{DayRow, Distance, LocalDay, Period, Subject, Verdict, Violation};
 use waywarden_store::read::{ChangeKind, Decision, Status};
 use waywarden_store::{
-    Claim, DayState, Due, Mark, Rebuilt, Replaced, SavedState, SourcePreview, StoreError,
+    Claim, DayState, Due, Mark, Rebuilt, Replaced, Reversed, SavedState, SourcePreview, StoreError,
 };
 
 both!(
     what_is_judged_again_takes_the_place_of_what_was,
+    of_a_run_of_verdicts_others_that_lie_among_it_stand,
     a_mark_that_grew_meanwhile_stands,
     a_reviewed_violation_is_kept_and_linked_to_its_successor,
     a_violation_that_was_withdrawn_comes_back,
@@ -104,7 +105,11 @@ async fn what_is_judged_again_takes_the_place_of_what_was(f: Fixture) {
         bytes: vec![9],
     };
     let rebuilt = Rebuilt {
-        verdicts: vec![(at(10), late.hash, Verdict::Valid)],
+        verdicts: vec![Reversed::one(
+            Verdict::Late,
+            Verdict::Valid,
+            (at(10), late.hash),
+        )],
         violations: vec![moved(10)],
         periods: vec![period(0, 40)],
         day_rows: vec![DayRow {
@@ -166,6 +171,60 @@ async fn what_is_judged_again_takes_the_place_of_what_was(f: Fixture) {
     assert_eq!(f.count("SELECT count(*) FROM changes").await, changes);
     let next = f.store.claim(0, "w2").await.unwrap();
     assert!(next.epoch > claim.epoch);
+}
+
+async fn of_a_run_of_verdicts_others_that_lie_among_it_stand(f: Fixture) {
+    let (claim, read) = marked(&f).await;
+    // Over a week, so that the server has them in two chunks; records of other verdicts before,
+    // among and behind.
+    let seconds: Vec<i64> = (40..200).chain(620_000..620_040).collect();
+    let mut late = records(vec![], seconds.iter().map(|s| filed(*s, 50)).collect());
+    let others = [0, 70, 199].map(|n| {
+        late.older[n].verdict = Verdict::Held;
+        late.older[n].record.time
+    });
+    let run: Vec<_> = late.older[1..199]
+        .iter()
+        .filter(|r| r.verdict == Verdict::Late)
+        .map(|r| (r.record.time, r.hash))
+        .collect();
+    f.store
+        .commit(&claim, 2, 3, batch(vec![late]))
+        .await
+        .unwrap();
+    let alone = Reversed::one(
+        Verdict::Valid,
+        Verdict::Unjudged,
+        (at(30), filed(30, 80).hash),
+    );
+    let rebuilt = Rebuilt {
+        verdicts: vec![
+            alone,
+            Reversed {
+                was: Verdict::Late,
+                is: Verdict::Valid,
+                keys: run,
+            },
+        ],
+        ..nothing(read)
+    };
+    let replaced = f.store.replace(&claim, rebuilt).await.unwrap();
+    assert_eq!(replaced.verdicts, 198);
+    let filed = f
+        .store
+        .filed_after(&SOURCE.into(), None, 999)
+        .await
+        .unwrap();
+    for (time, _, verdict) in &filed {
+        let expected = match time {
+            t if *t == at(10) => Verdict::Late,
+            t if *t == at(30) => Verdict::Unjudged,
+            t if others.contains(t) => Verdict::Held,
+            _ => Verdict::Valid,
+        };
+        assert_eq!(*verdict, expected, "at {time}");
+    }
+    assert_eq!(filed.len(), 203);
 }
 
 async fn a_mark_that_grew_meanwhile_stands(f: Fixture) {
