@@ -104,12 +104,12 @@ fn a_store_of_an_older_program_is_migrated_and_a_newer_one_refused() {
     let first = waywarden(&["migrate", "--data", text(&data)]);
     assert!(first.status.success(), "{}", said(&first));
     assert!(
-        said(&first).contains("none before, 5 now"),
+        said(&first).contains("none before, 6 now"),
         "{}",
         said(&first)
     );
     let again = waywarden(&["migrate", "--data", text(&data)]);
-    assert!(said(&again).contains("5 before, 5 now"), "{}", said(&again));
+    assert!(said(&again).contains("6 before, 6 now"), "{}", said(&again));
     let running = Running::start(&data);
     let locked = waywarden(&["migrate", "--data", text(&data)]);
     assert_eq!(locked.status.code(), Some(1), "{}", said(&locked));
