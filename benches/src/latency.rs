@@ -26,6 +26,8 @@ const BACKGROUND: usize = 5_000;
 const PROBES: usize = 8;
 /// Numbers of probe vehicles begin here.
 const FIRST_PROBE: usize = 900_000;
+/// Longest wait for one.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two looks at the list of violations.
 const POLL: Duration = Duration::from_millis(10);
 
@@ -101,7 +103,7 @@ struct Seen {
 }
 
 fn seen_after(span: Duration, environment: &[(String, String)]) -> Result<Seen> {
-    let registers = registers()?;
+    let registers = probes_registers(PROBES)?;
     let program = Program::start(Some(registers.path()), environment)?;
     let background = Background::start(program.teltonika);
     // Everybody is connected and has sent.
@@ -118,7 +120,9 @@ fn seen_after(span: Duration, environment: &[(String, String)]) -> Result<Seen> 
         let probes: Vec<_> = (0..PROBES)
             .map(|n| {
                 let program = &program;
-                scope.spawn(move || Probe::new(program, n)?.closes_until(begun + span))
+                scope.spawn(move || {
+                    Probe::new(program, n)?.closes_while(|| Instant::now() < begun + span)
+                })
             })
             .collect();
         let mut waits = Vec::new();
@@ -135,11 +139,14 @@ fn seen_after(span: Duration, environment: &[(String, String)]) -> Result<Seen> 
 }
 
 /// Vehicles and fittings of the probes, so that violations can be asked for by plate.
-fn registers() -> Result<tempfile::TempDir> {
+///
+/// # Errors
+/// The folder cannot be written.
+pub fn probes_registers(probes: usize) -> Result<tempfile::TempDir> {
     let folder = folder()?;
     let mut vehicles = "plate,id,class,transport\n".to_owned();
     let mut fittings = "source,vehicle,primary\n".to_owned();
-    for n in 0..PROBES {
+    for n in 0..probes {
         writeln!(vehicles, "{},P{n},truck_over_3_5t,goods", plate(n))?;
         writeln!(fittings, "{},P{n},true", id(FIRST_PROBE + n))?;
     }
@@ -234,17 +241,23 @@ async fn every_second(
 }
 
 /// A vehicle of the past hours that drives too fast and brakes, again and again.
-struct Probe<'a> {
+pub struct Probe<'a> {
     program: &'a Program,
     plate: String,
     side: Box<dyn DeviceSide>,
     stream: TcpStream,
     time: Timestamp,
     lat: f64,
+    /// 1 to the north, -1 to the south.
+    heading: f64,
 }
 
 impl<'a> Probe<'a> {
-    fn new(program: &'a Program, n: usize) -> Result<Self> {
+    /// Connects and logs in.
+    ///
+    /// # Errors
+    /// The program refuses it.
+    pub fn new(program: &'a Program, n: usize) -> Result<Self> {
         let mut side = device_side(Protocol::Teltonika, &id(FIRST_PROBE + n));
         let mut stream = TcpStream::connect(program.teltonika)?;
         stream.set_nodelay(true)?;
@@ -260,13 +273,17 @@ impl<'a> Probe<'a> {
             // Each run takes a minute of event time: none comes near the present.
             time: now().plus_millis(-36 * 3_600_000),
             lat: 20.9,
+            heading: 1.0,
         })
     }
 
     /// Milliseconds of each run that was closed.
-    fn closes_until(mut self, end: Instant) -> Result<Vec<f64>> {
+    ///
+    /// # Errors
+    /// The connection is lost, or a violation is not shown within two minutes.
+    pub fn closes_while(mut self, goes_on: impl Fn() -> bool) -> Result<Vec<f64>> {
         let mut waits = Vec::new();
-        while Instant::now() < end {
+        while goes_on() {
             let fast: Vec<Record> = (0..8).map(|_| self.drive(110)).collect();
             let start = fast.first().map(|r| r.time).context("a run has records")?;
             self.send(&fast)?;
@@ -290,9 +307,10 @@ impl<'a> Probe<'a> {
     /// The next record, 5 s on.
     fn drive(&mut self, kmh: i32) -> Record {
         self.time = self.time.plus_millis(5_000);
-        self.lat += f64::from(kmh) / 3.6 * 5.0 / 111_195.0;
-        if self.lat > 23.0 {
-            self.lat = 20.9;
+        self.lat += self.heading * f64::from(kmh) / 3.6 * 5.0 / 111_195.0;
+        // It turns round: a jump back would be no journey, and judged as one.
+        if !(20.9..23.0).contains(&self.lat) {
+            self.heading = if self.lat < 21.0 { 1.0 } else { -1.0 };
         }
         let place = Position::new(self.lat, 107.0).expect("on the globe");
         Record {
@@ -317,7 +335,7 @@ impl<'a> Probe<'a> {
             "/api/v1/violations?vehicle={}&kind=overspeed&open=false&limit=1&from={since}",
             self.plate
         );
-        let until = Instant::now() + Duration::from_secs(30);
+        let until = Instant::now() + PATIENCE;
         loop {
             let page = self.program.get(&path)?;
             if page["items"]

@@ -3,6 +3,7 @@
 //! within one run on one machine.
 
 mod acknowledged;
+mod back;
 mod children;
 mod clock;
 mod decode;
@@ -57,6 +58,7 @@ enum Part {
     Idle,
     Latency,
     Rebuild,
+    ComeBack,
     KafkaIngest,
     KafkaFiling,
     KafkaLatency,
@@ -64,7 +66,7 @@ enum Part {
     TimescaleRebuild,
 }
 
-/// What needs nothing but this machine.
+/// What needs nothing but this machine; [`Part::ComeBack`] takes minutes, and is asked for by name.
 const ALONE: [Part; 8] = [
     Part::Decode,
     Part::Rules,
@@ -94,6 +96,7 @@ impl Part {
             Self::Idle => idle::rows(effort),
             Self::Latency => latency::rows(effort),
             Self::Rebuild => rebuild::rows(effort),
+            Self::ComeBack => back::rows(effort),
             Self::KafkaIngest => services::ingest(effort),
             Self::KafkaFiling => services::filing(effort),
             Self::KafkaLatency => latency::on_services(effort),
