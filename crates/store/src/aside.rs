@@ -5,11 +5,20 @@
 
 use crate::batch::{Claim, Result};
 use crate::rebuild::Stretch;
+use crate::redecode::{SAID_NOW, SAID_NOW_HELD};
 use async_trait::async_trait;
 use waywarden_model::{SourceId, Timestamp, Verdict};
 
 /// Reason of a record in the future that somebody asked for.
 pub(crate) const ASKED: &str = "asked";
+
+/// What waits to be filed, in this order: its reason, and its verdict until it is judged; without
+/// one it gets that of the source's newest.
+pub(crate) const WAITING: [(&str, Option<Verdict>); 3] = [
+    (SAID_NOW, Some(Verdict::Late)),
+    (SAID_NOW_HELD, Some(Verdict::Held)),
+    (ASKED, None),
+];
 
 /// Number of the frame of a record whose frame was not kept; the first frame is 1 or higher.
 pub(crate) const NO_FRAME: i64 = 0;

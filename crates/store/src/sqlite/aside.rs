@@ -3,10 +3,9 @@
 use super::rows::all;
 use super::states::{self, Concerned};
 use super::{SqliteStore, redecode, source_id};
-use crate::aside::{ASKED, AT_ONCE, AsideStore, TakenIn, verdict};
+use crate::aside::{ASKED, AT_ONCE, AsideStore, TakenIn, WAITING, verdict};
 use crate::batch::{AsideReason, Claim, Result};
 use crate::rebuild::Stretch;
-use crate::redecode::{SAID_NOW, SAID_NOW_HELD};
 use crate::rows::{self, Columns, RECORD};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension};
@@ -100,11 +99,7 @@ fn take_in(conn: &Connection, claim: &Claim, source: &SourceId) -> Result<TakenI
             ..TakenIn::default()
         });
     }
-    for (reason, verdict) in [
-        (SAID_NOW, Some(Verdict::Late)),
-        (SAID_NOW_HELD, Some(Verdict::Held)),
-        (ASKED, None),
-    ] {
+    for (reason, verdict) in WAITING {
         let taken = file(conn, claim.partition, source, reason, verdict)?;
         if !taken.is_empty() {
             return Ok(taken);

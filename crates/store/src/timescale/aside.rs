@@ -6,10 +6,9 @@ use super::tables::{self, Concerned};
 use super::trouble::Outcome;
 use super::work::Work;
 use super::{TimescaleStore, Writing, redecode};
-use crate::aside::{ASKED, AT_ONCE, AsideStore, TakenIn, verdict};
+use crate::aside::{ASKED, AT_ONCE, AsideStore, TakenIn, WAITING, verdict};
 use crate::batch::{AsideReason, Claim, Result};
 use crate::rebuild::Stretch;
-use crate::redecode::{SAID_NOW, SAID_NOW_HELD};
 use crate::rows::{self, Columns, RECORD};
 use async_trait::async_trait;
 use waywarden_model::hash::partition_of;
@@ -120,11 +119,7 @@ impl Job for Taking {
                 ..TakenIn::default()
             });
         }
-        for (reason, verdict) in [
-            (SAID_NOW, Some(Verdict::Late)),
-            (SAID_NOW_HELD, Some(Verdict::Held)),
-            (ASKED, None),
-        ] {
+        for (reason, verdict) in WAITING {
             let taken = self.file(work, source, reason, verdict).await?;
             if !taken.is_empty() {
                 return Ok(taken);
