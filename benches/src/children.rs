@@ -232,6 +232,8 @@ impl Program {
         }
         let mut child = command
             .env("WAYWARDEN__TELEMETRY__LEVEL", "warn")
+            // What they send is of one day in spring, and is to come as fast as it can.
+            .env("WAYWARDEN__GATEWAY__LATE_RECORDS_PER_SECOND", "0")
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .stderr(Stdio::piped())
             .spawn()?;

@@ -67,6 +67,9 @@ pub struct Limits {
     pub held_frames: u32,
     /// Held devices that may file in a day. Default 1,000.
     pub held_devices: usize,
+    /// Late records taken in a second over all connections, so that live ones do not stand behind
+    /// them in the log. Zero: no bound. Default 30,000.
+    pub late_records: u32,
     /// Unknown and faulty frames that are kept for a look. Default 256, of at most 1 KiB each.
     pub odd_frames: usize,
 }
@@ -82,6 +85,8 @@ pub struct Times {
     pub frame: Duration,
     /// For a device to take a reply. Default 30 s.
     pub write: Duration,
+    /// From its own time to its receipt, after which a record is late. Default 10 min.
+    pub late: Duration,
     /// To make what is in flight durable when shutting down. Default 10 s.
     pub shutdown: Duration,
     /// Between ticks. Default 10 s.
@@ -118,6 +123,7 @@ impl Default for Limits {
             reply_bytes: 16 * 1024,
             held_frames: 20_000,
             held_devices: 1_000,
+            late_records: 30_000,
             odd_frames: 256,
         }
     }
@@ -130,6 +136,7 @@ impl Default for Times {
             idle: Duration::from_secs(1_800),
             frame: Duration::from_secs(60),
             write: Duration::from_secs(30),
+            late: Duration::from_secs(600),
             shutdown: Duration::from_secs(10),
             tick: Duration::from_secs(10),
             disk_check: Duration::from_secs(1),

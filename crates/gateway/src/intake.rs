@@ -36,6 +36,8 @@ pub(crate) struct Publish {
     pub(crate) reply: Option<Vec<u8>>,
     /// Immediate replies may overtake the reply.
     pub(crate) tagged: bool,
+    /// Its records that come late.
+    pub(crate) late: u32,
 }
 
 impl Publish {
@@ -74,6 +76,8 @@ pub(crate) fn take(
         shared.metrics.held.inc();
     }
     metrics.records.inc_by(records.len() as u64);
+    let late = shared.pace.late(&records, received);
+    shared.metrics.late.inc_by(u64::from(late));
     let partition = partition_of(&source, shared.partitions);
     let message = Message::Frame(Frame {
         source,
@@ -90,6 +94,7 @@ pub(crate) fn take(
         payload: encode(&message),
         reply: frame.durable_reply,
         tagged: frame.reply_is_tagged,
+        late,
     })
 }
 

@@ -15,6 +15,7 @@ mod intake;
 mod listen;
 mod metrics;
 mod odd;
+mod pace;
 mod shared;
 mod spool;
 mod udp;

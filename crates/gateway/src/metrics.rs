@@ -18,6 +18,8 @@ pub(crate) struct Metrics {
     pub(crate) durable: Histogram,
     pub(crate) append_failures: IntCounter,
     pub(crate) held: IntCounter,
+    pub(crate) late: IntCounter,
+    pub(crate) paced: IntCounter,
     pub(crate) ticks: IntCounter,
     pub(crate) in_flight: IntGauge,
     pub(crate) disk_free: IntGauge,
@@ -97,6 +99,14 @@ impl Metrics {
             durable: m.histogram("durable_seconds", "From reading a frame to its receipt.")?,
             append_failures: m.counter("append_failures_total", "Writes that the log refused.")?,
             held: m.counter("held_frames_total", "Frames of devices that are held.")?,
+            late: m.counter(
+                "late_records_total",
+                "Records published long after their time.",
+            )?,
+            paced: m.counter(
+                "paced_reads_total",
+                "Times that a connection waited, since late records come faster than is set.",
+            )?,
             ticks: m.counter("ticks_total", "Ticks written, over all partitions.")?,
             in_flight: m.gauge("in_flight_bytes", "Bytes read and not durable yet.")?,
             disk_free: m.gauge("disk_free_bytes", "Free disk of the data folder.")?,

@@ -8,6 +8,7 @@ use crate::health::Health;
 use crate::held::HeldBounds;
 use crate::metrics::Metrics;
 use crate::odd::{Folded, OddFrame, OddFrames};
+use crate::pace::Pace;
 use crate::spool::Spool;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) disk: DiskGuard,
     pub(crate) connections: Arc<Connections>,
     pub(crate) held: HeldBounds,
+    pub(crate) pace: Pace,
     pub(crate) metrics: Metrics,
     pub(crate) odd: OddFrames,
     pub(crate) folded: Folded,
@@ -92,6 +94,7 @@ impl Shared {
                 limits.connections_per_address,
             )),
             held: HeldBounds::new(limits.held_frames, limits.held_devices),
+            pace: Pace::new(limits.late_records, parts.config.times.late),
             odd: OddFrames::new(limits.odd_frames),
             folded: Folded::default(),
             budget: Arc::new(Semaphore::new(total)),

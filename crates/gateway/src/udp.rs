@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::UdpSocket;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 use waywarden_bus::BusError;
 use waywarden_model::{Protocol, Standing, Timestamp};
 use waywarden_wire::{Event, Progress, Transport};
@@ -134,7 +135,11 @@ impl Datagram<'_> {
             Event::Identified { .. } => {}
             Event::Reply(reply) => return Act::Answer(reply),
             Event::Frame(frame) => match intake::take(shared, protocol, received, frame) {
-                Intake::Publish(publish) => return Act::Publish(publish),
+                Intake::Publish(publish) => {
+                    // Counted, so that connections wait for it; a socket of many devices cannot.
+                    let _ = shared.pace.took(publish.late, Instant::now());
+                    return Act::Publish(publish);
+                }
                 Intake::ReplyOnly(Some(reply)) => return Act::Answer(reply),
                 Intake::ReplyOnly(None) => {}
                 Intake::Turn(turned) => {

@@ -5,7 +5,7 @@
 mod support;
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use support::{Device, Gateway, Mode, NOW, until};
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
@@ -217,6 +217,56 @@ async fn refused_devices_are_closed_and_held_ones_are_bounded() {
     assert!(g.log.frames().iter().all(|(_, f)| f.held));
     assert_eq!(g.log.numbers(), [1, 2]);
     assert_eq!(g.metric("closed_connections_total", "held_full"), 1.0);
+}
+
+#[tokio::test]
+async fn what_is_late_comes_at_its_rate_and_what_is_live_at_once() {
+    // Half a second of records at once, then one every 200 ms.
+    let g = Gateway::with(|c| c.limits.late_records = 5).await;
+    let begun = Instant::now();
+    let mut late = g.device("late").await;
+    let (mut live, now) = (g.device("live").await, NOW / 1000);
+    for n in 0..15 {
+        // As a device does that waits for each answer: none is held back for it.
+        late.send(&format!("D {n}\n")).await;
+        let asked = Instant::now();
+        live.send(&format!("D {now}\n")).await;
+        assert_eq!(live.line().await, format!("a {now}"));
+        let waited = asked.elapsed();
+        assert!(
+            waited < Duration::from_millis(150),
+            "{waited:?} beside what waits"
+        );
+        assert_eq!(late.line().await, format!("a {n}"));
+    }
+    let took = begun.elapsed();
+    // The last one waits for the 14 before it, less the burst.
+    assert!(took >= Duration::from_millis(14 * 200 - 500), "{took:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert_eq!(g.metric("late_records_total", ""), 15.0);
+    assert!(g.metric("paced_reads_total", "") >= 11.0);
+}
+
+#[tokio::test]
+async fn who_waits_with_late_records_is_not_late_itself_and_ends_when_all_do() {
+    let g = Gateway::with(|c| {
+        c.limits.late_records = 1;
+        c.times.idle = Duration::from_millis(300);
+        c.times.frame = Duration::from_millis(300);
+    })
+    .await;
+    let mut device = g.device("late").await;
+    // The second half of the next frame is not read for two seconds and a half.
+    device.send("D 1\nD 2\nD 3\nD").await;
+    assert_eq!(device.lines(3).await, ["a 1", "a 2", "a 3"]);
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    device.send(" 4\n").await;
+    assert_eq!(device.line().await, "a 4");
+    g.shutdown.cancel();
+    timeout(Duration::from_secs(2), device.is_closed())
+        .await
+        .unwrap();
+    assert_eq!(g.log.numbers(), [1, 2, 3, 4]);
 }
 
 #[tokio::test]

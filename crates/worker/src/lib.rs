@@ -17,7 +17,7 @@ pub use alerts::Telling;
 pub use crew::{Crew, CrewState, CrewView, MakeWork};
 pub use error::WorkerError;
 pub use law::Law;
-pub use options::{AcceptGap, Clock, Filed, Late, Options};
+pub use options::{AcceptGap, Clock, Filed, Late, Options, Turns};
 pub use partition::Partition;
 pub use preview::Preview;
 pub use rebuild::{Again, RebuildError, judge_again};

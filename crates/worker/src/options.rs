@@ -3,7 +3,9 @@
 use crate::alerts::Telling;
 use crate::stage::Bounds;
 use std::collections::BTreeSet;
+use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use waywarden_model::{Record, SourceId, Timestamp};
 
 /// Time is an argument here too: the program gives the clock.
@@ -30,6 +32,34 @@ impl Default for Late {
             longest_ms: 600_000,
             share_percent: 25,
         }
+    }
+}
+
+/// How many partitions of a process judge again at the same time. A partition that does takes no
+/// live data meanwhile, and the more of them do, the longer each takes.
+#[derive(Clone, Debug)]
+pub struct Turns(Arc<Semaphore>);
+
+impl Turns {
+    pub fn new(at_once: usize) -> Self {
+        Self(Arc::new(Semaphore::new(at_once.max(1))))
+    }
+
+    /// A turn, given back when dropped; none while others have all of them.
+    pub(crate) fn take(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0).try_acquire_owned().ok()
+    }
+
+    /// Until there is one.
+    pub(crate) async fn free(&self) {
+        drop(self.0.acquire().await);
+    }
+}
+
+impl Default for Turns {
+    /// Half of the processors.
+    fn default() -> Self {
+        Self::new(std::thread::available_parallelism().map_or(1, NonZero::get) / 2)
     }
 }
 
@@ -78,6 +108,8 @@ pub struct Options {
     /// milliseconds; None: all are judged, however late.
     pub judged_within_ms: Option<i64>,
     pub late: Late,
+    /// Common to all partitions of the process.
+    pub turns: Turns,
     pub telling: Telling,
     /// Whether to go on where the log does not hold what comes next.
     pub accept_gap: AcceptGap,
@@ -108,6 +140,7 @@ impl Default for Options {
             retention_ms: None,
             judged_within_ms: None,
             late: Late::default(),
+            turns: Turns::default(),
             telling: Telling::default(),
             accept_gap: AcceptGap::default(),
             accept_profiles: false,
@@ -123,5 +156,28 @@ impl Options {
             retention_ms: self.retention_ms,
             judged_within_ms: self.judged_within_ms,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn turns_are_bounded_and_given_back() {
+        let turns = Turns::new(0);
+        let mine = turns.take();
+        assert!(mine.is_some(), "there is always one");
+        assert!(turns.clone().take().is_none(), "all have them together");
+        let free = tokio::spawn({
+            let turns = turns.clone();
+            async move { turns.free().await }
+        });
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert!(!free.is_finished());
+        drop(mine);
+        free.await.unwrap();
+        assert!(turns.take().is_some(), "who waited has not taken it");
     }
 }

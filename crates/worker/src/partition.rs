@@ -105,8 +105,12 @@ pub struct Partition {
     newest: Vec<(SourceId, Record)>,
     /// Hash of the newest message that was stepped and not sent to the store yet.
     tail: Option<u64>,
-    /// Before it no source is judged again.
-    rebuild_at: Instant,
+    /// Before it nobody looks for a source that is to be judged again.
+    look_at: Instant,
+    /// Before it none is judged again while live data waits.
+    rests_until: Instant,
+    /// Other partitions have all turns.
+    waits_its_turn: bool,
     /// Whether the log failed to note the last checkpoint.
     release_failed: bool,
 }
@@ -202,7 +206,9 @@ impl Partition {
             checkpoint: None,
             newest: Vec::new(),
             tail: None,
-            rebuild_at: Instant::now(),
+            look_at: Instant::now(),
+            rests_until: Instant::now(),
+            waits_its_turn: false,
             release_failed: false,
         };
         if anew {
@@ -303,7 +309,7 @@ impl Partition {
             let read = self.fill().await?;
             if read == 0 && self.stage.is_empty() {
                 self.settle().await?;
-                let rebuilt = self.rebuild(1.0).await?;
+                let rebuilt = self.rebuild(false).await?;
                 let judged = self.judge_subjects().await?;
                 if judged == 0 && !rebuilt {
                     self.idle(&stop).await?;
@@ -311,8 +317,7 @@ impl Partition {
             } else {
                 self.send(false).await?;
                 self.judge_subjects().await?;
-                let share = f64::from(self.options.late.share_percent.clamp(1, 100)) / 100.0;
-                self.rebuild(share).await?;
+                self.rebuild(true).await?;
             }
         }
         self.send(true).await?;
@@ -384,9 +389,15 @@ impl Partition {
     }
 
     /// Judges the source again that has waited longest, if one is due; gives whether there was one.
-    /// The pause behind it keeps it within its share of the time.
-    async fn rebuild(&mut self, share: f64) -> Result<bool, WorkerError> {
-        if Instant::now() < self.rebuild_at {
+    /// Where live data waits, the pause behind the one before keeps it within its share of the time.
+    async fn rebuild(&mut self, live_waits: bool) -> Result<bool, WorkerError> {
+        let asked = Instant::now();
+        if asked < self.look_at || (live_waits && asked < self.rests_until) {
+            return Ok(false);
+        }
+        let turn = self.options.turns.take();
+        self.waits_its_turn = turn.is_none();
+        if turn.is_none() {
             return Ok(false);
         }
         let (now, late) = ((self.clock)(), self.options.late);
@@ -396,7 +407,7 @@ impl Partition {
         };
         let partition = self.claim.partition;
         let Some(mark) = self.store.due_marks(partition, due, 1).await?.pop() else {
-            self.rebuild_at = Instant::now() + LOOK_FOR_MARKS;
+            self.look_at = asked + LOOK_FOR_MARKS;
             return Ok(false);
         };
         // Judged is what is on file, so the batch on its way must be.
@@ -416,7 +427,8 @@ impl Partition {
         let took = begun.elapsed();
         let filing = took.saturating_sub(judging);
         tracing::debug!(partition, ?replaced, ?took, ?filing, "late data judged");
-        self.rebuild_at = Instant::now() + took.mul_f64(1.0 / share - 1.0);
+        let share = f64::from(late.share_percent.clamp(1, 100)) / 100.0;
+        self.rests_until = Instant::now() + took.mul_f64(1.0 / share - 1.0);
         Ok(true)
     }
 
@@ -523,6 +535,7 @@ impl Partition {
         tokio::select! {
             () = stop.cancelled() => Ok(()),
             done = grown => Ok(done?),
+            () = self.options.turns.free(), if self.waits_its_turn => Ok(()),
             () = tokio::time::sleep(Duration::from_secs(1)) => Ok(()),
         }
     }

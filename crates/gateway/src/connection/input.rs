@@ -38,6 +38,8 @@ pub(super) struct Taken<'a> {
     pub(super) admission: &'a mut Admission,
     pub(super) pending: &'a mut Pending,
     pub(super) out: &'a mut Vec<u8>,
+    /// When the next read may be, for the late records that this one gave.
+    pub(super) paced: &'a mut Option<Instant>,
 }
 
 /// Session and partial frame of a connection.
@@ -183,6 +185,9 @@ impl Input {
             Event::Reply(reply) => taken.pending.immediate(reply, taken.out),
             Event::Frame(frame) => match intake::take(shared, protocol, received, frame) {
                 Intake::Publish(publish) => {
+                    if let Some(at) = shared.pace.took(publish.late, now) {
+                        *taken.paced = Some(at);
+                    }
                     let size = publish.size().min(RESERVE as usize);
                     // What a read becomes beyond its reservation is bounded by the read itself.
                     let size = size.min(taken.budget.num_permits());

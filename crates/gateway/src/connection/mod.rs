@@ -85,6 +85,8 @@ pub(crate) struct Connection {
     began: Instant,
     /// Since when the socket has not taken a byte of `out`.
     blocked: Option<Instant>,
+    /// Not read before, since late records come faster than is set.
+    paced: Option<Instant>,
     retry: Retry,
 }
 
@@ -146,6 +148,7 @@ impl Connection {
             timer,
             began,
             blocked: None,
+            paced: None,
             retry: Retry::default(),
         }
     }
@@ -255,6 +258,8 @@ impl Connection {
 
     /// One read, where one is allowed; an error once nothing more will be read.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        // First of all: a turn that has come must not stay a deadline.
+        let waits = self.waits_its_turn();
         if let Some(end) = self.ending {
             let done = self.pending.is_empty() && self.out.is_empty();
             return if done {
@@ -268,7 +273,7 @@ impl Connection {
             || self.out.len() >= limits.reply_bytes
             || !self.pending.all_taken()
             || self.retry.failing();
-        if full || self.shared.disk.paused() {
+        if full || self.shared.disk.paused() || waits {
             return Poll::Pending;
         }
         let Some(budget) = ready!(self.poll_reserve(cx)) else {
@@ -282,9 +287,24 @@ impl Connection {
             admission: &mut self.admission,
             pending: &mut self.pending,
             out: &mut self.out,
+            paced: &mut self.paced,
         };
-        self.input
-            .poll_read(&self.shared, self.speaks, stream, &mut taken, cx)
+        let read = self
+            .input
+            .poll_read(&self.shared, self.speaks, stream, &mut taken, cx);
+        if self.paced.is_some() {
+            self.shared.metrics.paced.inc();
+        }
+        read
+    }
+
+    /// Whether what is late has its turn later.
+    fn waits_its_turn(&mut self) -> bool {
+        let waits = self.paced.is_some_and(|at| Instant::now() < at);
+        if !waits {
+            self.paced = None;
+        }
+        waits
     }
 
     fn poll_reserve(&mut self, cx: &mut Context<'_>) -> Poll<Option<OwnedSemaphorePermit>> {
@@ -338,7 +358,7 @@ impl Connection {
                 next = (at, end);
             }
         };
-        if let Some(at) = self.retry.at {
+        for at in [self.retry.at, self.paced].into_iter().flatten() {
             earlier(at, None);
         }
         if let Some(since) = self.blocked {
@@ -347,6 +367,7 @@ impl Connection {
         // While we are the ones who do not read, the device cannot be late.
         let reading = self.ending.is_none()
             && self.pending.is_empty()
+            && self.paced.is_none()
             && self.reserving.is_none()
             && !self.shared.disk.paused();
         if reading {

@@ -259,6 +259,17 @@ pub const KEYS: &[Key] = &[
         "Held devices that may file in a day."
     ),
     number!(
+        "gateway.late_records_per_second",
+        gateway.limits.late_records,
+        0,
+        "Late records taken in a second, so that what is live need not wait behind them; 0 for no bound."
+    ),
+    duration!(
+        "gateway.late_after",
+        gateway.times.late,
+        "From its own time to its receipt, after which a record is late."
+    ),
+    number!(
         "gateway.odd_frames",
         gateway.limits.odd_frames,
         0,

@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::profiles::law;
 use anyhow::{Context, Result};
 use prometheus::IntGauge;
+use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use waywarden_bus::Log;
 use waywarden_rules::Profiles;
 use waywarden_store::{Store, WorkerStore};
-use waywarden_worker::{AcceptGap, Crew, CrewView, Late, Options, Work};
+use waywarden_worker::{AcceptGap, Crew, CrewView, Late, Options, Turns, Work};
 
 /// Between two looks at what the crew does.
 const LOOK: Duration = Duration::from_secs(1);
@@ -187,6 +188,8 @@ pub async fn catch_up(config: &Config, folder: &Path, store: &Arc<dyn Store>) ->
             longest_ms: 0,
             share_percent: 100,
         },
+        // Nothing is live here.
+        turns: Turns::new(std::thread::available_parallelism().map_or(1, NonZero::get)),
         // It was asked for: these profiles are meant.
         accept_profiles: true,
         ..options(config)
