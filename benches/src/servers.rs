@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use waywarden_bus::{Append, EmbeddedLog, KafkaLog};
 use waywarden_gateway::{
-    GatewayConfig, Listener, Speaks, Surroundings, free_space_of, serve as serve_gateway,
+    GatewayConfig, Limits, Listener, Speaks, Surroundings, free_space_of, serve as serve_gateway,
     wire_sessions,
 };
 use waywarden_model::registry::{Registers, Registry, RegistryDirectory, UnknownPolicy};
@@ -93,7 +93,13 @@ fn embedded(folder: &std::path::Path) -> Result<Arc<dyn Append>> {
 
 async fn gateway(folder: &std::path::Path, log: Arc<dyn Append>) -> Result<SocketAddr> {
     let registry = Arc::new(Registry::new(0, Registers::default()));
+    // What the devices send is of one day in spring, and is to come as fast as it can.
+    let limits = Limits {
+        late_records: 0,
+        ..Limits::default()
+    };
     let config = GatewayConfig {
+        limits,
         data: folder.to_owned(),
         disk_reserve: 1 << 20,
         listeners: vec![Listener {

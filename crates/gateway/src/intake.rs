@@ -4,8 +4,8 @@ use crate::shared::Shared;
 use bytes::Bytes;
 use waywarden_bus::encode;
 use waywarden_model::hash::partition_of;
-use waywarden_model::{Frame, Message, Protocol, Record, Standing, Timestamp};
-use waywarden_wire::{DecodedFrame, Reading};
+use waywarden_model::{Frame, Message, Protocol, Standing, Timestamp};
+use waywarden_wire::DecodedFrame;
 
 /// What is to be done with a frame.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ pub(crate) fn take(
         Standing::Held => true,
         Standing::Refused => return Intake::Turn(Turned::Refused),
     };
-    let records: Vec<Record> = frame.readings.into_iter().filter_map(timed).collect();
+    let records = frame.readings.into_timed();
     if records.is_empty() {
         metrics.untimed.inc();
         return Intake::ReplyOnly(frame.durable_reply);
@@ -96,11 +96,4 @@ pub(crate) fn take(
         tagged: frame.reply_is_tagged,
         late,
     })
-}
-
-fn timed(reading: Reading) -> Option<Record> {
-    match reading {
-        Reading::Timed(record) => Some(record),
-        Reading::Untimed(_) => None,
-    }
 }

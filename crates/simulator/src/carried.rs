@@ -7,7 +7,7 @@ use waywarden_model::hash::content_hash;
 use waywarden_model::{
     DeviceDirectory, DeviceProfile, Protocol, Record, SourceId, Standing, Timestamp,
 };
-use waywarden_wire::{DeviceSide, Env, Event, Progress, Reading, Session, Settings, Transport};
+use waywarden_wire::{DeviceSide, Env, Event, Progress, Session, Settings, Transport};
 
 /// A record as the server files it: event time and content hash, the parts of its filing key
 /// beside the source.
@@ -65,7 +65,7 @@ impl Carried {
         for event in events {
             match event {
                 Event::Frame(frame) => {
-                    entries.extend(frame.readings.iter().filter_map(entry));
+                    entries.extend(frame.readings.timed().iter().map(entry));
                     let reply = frame.durable_reply.unwrap_or_default();
                     self.twin.receive(&reply, &mut heard);
                 }
@@ -79,14 +79,11 @@ impl Carried {
     }
 }
 
-fn entry(reading: &Reading) -> Option<Entry> {
-    let Reading::Timed(record) = reading else {
-        return None;
-    };
-    Some(Entry {
+fn entry(record: &Record) -> Entry {
+    Entry {
         time: record.time,
         hash: content_hash(record),
-    })
+    }
 }
 
 struct Anybody;

@@ -1,7 +1,7 @@
 //! A frame that is kept, decoded again: as it would be today, by today's settings of its device.
 
 use crate::gt06::Gt06;
-use crate::session::{Env, Event, Reading, Session, Settings, Transport};
+use crate::session::{Env, Event, Session, Settings, Transport};
 use crate::teltonika::Teltonika;
 use waywarden_model::{DeviceDirectory, DeviceProfile, Protocol, Record, Standing, Timestamp};
 
@@ -45,7 +45,7 @@ pub fn decode_again(kept: &Kept<'_>, device: &DeviceProfile) -> Result<Vec<Recor
     let (mut records, mut why) = (Vec::new(), "no_records");
     for event in events {
         match event {
-            Event::Frame(frame) => records.extend(frame.readings.into_iter().filter_map(timed)),
+            Event::Frame(frame) => records.extend(frame.readings.into_timed()),
             Event::Error(error) => why = error.kind.label(),
             Event::Unknown { label, .. } => why = label,
             Event::Identified { .. } | Event::Reply(_) => {}
@@ -71,13 +71,6 @@ fn session(kept: &Kept<'_>, device: &DeviceProfile) -> Option<Box<dyn Session>> 
         }
         Protocol::Teltonika => crate::session(kept.protocol, Transport::Udp),
         Protocol::Jt808 => crate::session(kept.protocol, Transport::Tcp),
-    }
-}
-
-fn timed(reading: Reading) -> Option<Record> {
-    match reading {
-        Reading::Timed(record) => Some(record),
-        Reading::Untimed(_) => None,
     }
 }
 

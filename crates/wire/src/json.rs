@@ -1,6 +1,6 @@
 //! Events as JSON, for `waywarden decode` and for the comparison with recorded frames.
 
-use crate::session::{Event, FrameError, Progress, Reading};
+use crate::session::{Event, FrameError, Progress};
 use serde_json::{Map, Value, json};
 use waywarden_model::{DriverSaid, Position, Record};
 
@@ -26,11 +26,11 @@ pub fn line(events: &[Event], progress: &Progress) -> Value {
 
 /// A record with the field names of the recorded frames; what is not known is left out.
 ///
-/// Units: metres, km/h, degrees, volts, milliseconds. `time` is null where the device gave none.
-pub fn record(reading: &Reading) -> Value {
-    let r = reading.record();
+/// Units: metres, km/h, degrees, volts, milliseconds. `time` is null where the device gave none
+/// (`timed` is false).
+pub fn record(r: &Record, timed: bool) -> Value {
     let mut out = Map::new();
-    out.insert("time".into(), time(reading));
+    out.insert("time".into(), if timed { time(r) } else { Value::Null });
     if r.position.is_none() {
         out.insert("no_fix".into(), true.into());
     }
@@ -60,7 +60,8 @@ impl Line {
             }
             Event::Reply(bytes) => self.replies.push(hex::encode(bytes)),
             Event::Frame(frame) => {
-                self.records.extend(frame.readings.iter().map(record));
+                let read = frame.readings.iter();
+                self.records.extend(read.map(|(r, timed)| record(r, timed)));
                 self.replies
                     .extend(frame.durable_reply.iter().map(hex::encode));
             }
@@ -89,10 +90,7 @@ fn error(e: &FrameError) -> Value {
 }
 
 /// Milliseconds are always written, as the recorded frames do.
-fn time(reading: &Reading) -> Value {
-    let Reading::Timed(r) = reading else {
-        return Value::Null;
-    };
+fn time(r: &Record) -> Value {
     let text = r.time.to_string();
     match text.strip_suffix('Z') {
         Some(whole) if !whole.contains('.') => format!("{whole}.000Z").into(),
@@ -156,7 +154,7 @@ mod tests {
         r.alarms.insert(Alarm::Sos);
         r.alarms.insert(Alarm::HardBraking);
         assert_eq!(
-            record(&Reading::Timed(r)),
+            record(&r, true),
             json!({
                 "time": "2026-03-10T01:00:05.000Z", "valid": true, "lat": 20.95, "lon": 107.08,
                 "speed_kmh": 50.12, "alarm": "sos,hardBraking",
@@ -168,7 +166,7 @@ mod tests {
     fn a_record_without_time_and_place_says_so() {
         let r = Record::status(Timestamp::from_millis(0));
         assert_eq!(
-            record(&Reading::Untimed(r)),
+            record(&r, false),
             json!({ "time": null, "no_fix": true, "valid": false })
         );
     }

@@ -18,8 +18,8 @@ pub use again::{Kept, decode_again};
 pub use cursor::{Cursor, Short};
 pub use device::{DeviceEvent, DeviceSide};
 pub use session::{
-    DecodedFrame, Env, Event, FrameError, FrameErrorKind, Progress, Reading, Session, Settings,
-    Transport,
+    DecodedFrame, Env, Event, FrameError, FrameErrorKind, Progress, Reading, Readings, Session,
+    Settings, Transport,
 };
 
 use waywarden_model::Protocol;

@@ -60,10 +60,95 @@ pub enum Reading {
 }
 
 impl Reading {
-    pub fn record(&self) -> &Record {
+    pub const fn record(&self) -> &Record {
         match self {
             Self::Timed(r) | Self::Untimed(r) => r,
         }
+    }
+}
+
+/// What a frame said, in its order. A large frame's records are kept as the log takes them: each
+/// move of one is felt.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Readings {
+    timed: Vec<Record>,
+    /// Each with the number of timed ones before it.
+    untimed: Vec<(usize, Record)>,
+}
+
+impl Readings {
+    pub(crate) fn with_capacity(records: usize) -> Self {
+        Self {
+            timed: Vec::with_capacity(records),
+            untimed: Vec::new(),
+        }
+    }
+
+    pub fn push(&mut self, reading: Reading) {
+        match reading {
+            Reading::Timed(record) => self.timed.push(record),
+            Reading::Untimed(record) => self.untimed.push((self.timed.len(), record)),
+        }
+    }
+
+    /// Lets a record be read where it will stay; `read` gives its time in milliseconds since 1970,
+    /// as it came. One that no calendar has is no time: the record keeps the one it `begins` with.
+    pub(crate) fn read_in_place<E>(
+        &mut self,
+        begins: Record,
+        read: impl FnOnce(&mut Record) -> Result<i64, E>,
+    ) -> Result<(), E> {
+        self.timed.push(begins);
+        let Some(record) = self.timed.last_mut() else {
+            return Ok(());
+        };
+        let ms = read(record)?;
+        // Times are unsigned on the wire: what is negative here lies beyond all of them.
+        if (0..Timestamp::MAX.millis()).contains(&ms) {
+            record.time = Timestamp::from_millis(ms);
+        } else if let Some(record) = self.timed.pop() {
+            self.push(Reading::Untimed(record));
+        }
+        Ok(())
+    }
+
+    pub fn len(&self) -> usize {
+        self.timed.len() + self.untimed.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Those that have an event time of their own.
+    pub fn timed(&self) -> &[Record] {
+        &self.timed
+    }
+
+    /// The same, for good.
+    pub fn into_timed(self) -> Vec<Record> {
+        self.timed
+    }
+
+    /// All of them, each with whether it has an event time of its own.
+    pub fn iter(&self) -> impl Iterator<Item = (&Record, bool)> {
+        let mut untimed = self.untimed.iter().peekable();
+        let mut timed = self.timed.iter().enumerate().peekable();
+        std::iter::from_fn(move || {
+            let next = timed.peek().map(|(n, _)| *n);
+            let first = untimed.next_if(|(before, _)| next.is_none_or(|n| *before <= n));
+            first
+                .map(|(_, record)| (record, false))
+                .or_else(|| timed.next().map(|(_, record)| (record, true)))
+        })
+    }
+}
+
+impl From<Reading> for Readings {
+    fn from(reading: Reading) -> Self {
+        let mut readings = Self::default();
+        readings.push(reading);
+        readings
     }
 }
 
@@ -72,7 +157,7 @@ impl Reading {
 pub struct DecodedFrame {
     /// Device of the frame, as the directory named it at log-in or for this frame.
     pub device: waywarden_model::DeviceProfile,
-    pub readings: Vec<Reading>,
+    pub readings: Readings,
     /// The bytes as they came on the wire (all parts of a split packet, one after the other).
     pub raw: Vec<u8>,
     /// Seconds east of UTC that the device said at its log-in, where its protocol lets it.
@@ -188,4 +273,34 @@ pub trait Session: Send + fmt::Debug {
 
     /// Reads all whole frames of `input` and appends what they mean to `out`.
     fn receive(&mut self, input: &[u8], env: &Env<'_>, out: &mut Vec<Event>) -> Progress;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_time_keeps_its_place_among_what_has() {
+        let record = |ms| Record::status(Timestamp::from_millis(ms));
+        let mut readings = Readings::default();
+        readings.push(Reading::Untimed(record(1)));
+        readings.push(Reading::Timed(record(2)));
+        for (ms, came) in [(3, -1), (4, i64::MAX), (5, 5)] {
+            let read = |_: &mut Record| Ok::<_, ()>(came);
+            readings.read_in_place(record(ms), read).unwrap();
+        }
+        readings.push(Reading::Untimed(record(6)));
+        let all: Vec<_> = readings.iter().map(|(r, t)| (r.time.millis(), t)).collect();
+        let expected = [
+            (1, false),
+            (2, true),
+            (3, false),
+            (4, false),
+            (5, true),
+            (6, false),
+        ];
+        assert_eq!(all, expected);
+        assert_eq!((readings.len(), readings.is_empty()), (6, false));
+        assert_eq!(readings.into_timed(), [record(2), record(5)]);
+    }
 }

@@ -70,7 +70,7 @@ fn a_zone_that_the_register_had_wrong_is_put_right() {
     let mut side = Jt808Device::new("13912345678").with_utc_offset(7 * HOUR_S);
     let frame = from_device(Protocol::Jt808, &mut side);
     assert_eq!(
-        frame.readings[0].record().time,
+        frame.readings.timed()[0].time,
         earlier(1),
         "taken for UTC+8"
     );

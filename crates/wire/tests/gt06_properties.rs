@@ -9,9 +9,7 @@ use support::driver::{Driver, Everybody, NOW, records_in};
 use support::properties::Stream;
 use waywarden_model::{CardId, Course, DriverSaid, Position, Record, Speed, Standing, Timestamp};
 use waywarden_wire::gt06::{Gt06, Gt06Device};
-use waywarden_wire::{
-    DeviceEvent, DeviceSide, Event, FrameErrorKind, Progress, Reading, Session, Settings,
-};
+use waywarden_wire::{DeviceEvent, DeviceSide, Event, FrameErrorKind, Progress, Session, Settings};
 
 const IMEI: &str = "359339075005244";
 
@@ -116,7 +114,7 @@ proptest! {
         let [Event::Frame(frame)] = &events[..] else {
             panic!("{events:?}");
         };
-        let [Reading::Timed(read)] = &frame.readings[..] else {
+        let [read] = frame.readings.timed() else {
             panic!("{frame:?}");
         };
         // The reason of the report is the protocol's own; the device sends 0.
@@ -218,7 +216,7 @@ fn a_heartbeat_is_answered_at_once_and_not_filed() {
     };
     assert_eq!((reply.len(), reply[3]), (10, 0x13));
     assert!(frame.durable_reply.is_none());
-    assert!(matches!(frame.readings[..], [Reading::Untimed(_)]));
+    assert!(frame.readings.len() == 1 && frame.readings.timed().is_empty());
 }
 
 #[test]
@@ -249,7 +247,7 @@ fn the_register_gives_the_zone_where_the_log_in_does_not() {
     let [Event::Frame(frame)] = &events[..] else {
         panic!("{events:?}");
     };
-    let time = frame.readings[0].record().time;
+    let time = frame.readings.timed()[0].time;
     assert_eq!(time.to_string(), "2017-08-25T10:02:22Z");
 }
 
@@ -269,7 +267,7 @@ fn the_register_gives_the_dialect() {
         let [_, Event::Frame(frame)] = &events[..] else {
             panic!("{events:?}");
         };
-        let details = &frame.readings[0].record().details;
+        let details = &frame.readings.iter().next().unwrap().0.details;
         assert_eq!(details.external_voltage_mv, volts);
     }
 }

@@ -11,7 +11,7 @@ use waywarden_model::{
     Alarm, Course, DriverSaid, Position, Record, RecordKind, Speed, Standing, Timestamp,
 };
 use waywarden_wire::jt808::{Jt808, Jt808Device};
-use waywarden_wire::{DeviceEvent, DeviceSide, Event, FrameErrorKind, Progress, Reading, Session};
+use waywarden_wire::{DeviceEvent, DeviceSide, Event, FrameErrorKind, Progress, Session};
 
 fn session() -> Box<dyn Session> {
     Box::new(Jt808::new())
@@ -198,9 +198,7 @@ fn exchange(
         let reply = match event {
             Event::Reply(reply) => reply,
             Event::Frame(frame) => {
-                records.extend(frame.readings.into_iter().map(|r| match r {
-                    Reading::Timed(r) | Reading::Untimed(r) => r,
-                }));
+                records.extend(frame.readings.iter().map(|(r, _)| r.clone()));
                 frame.durable_reply.unwrap_or_default()
             }
             Event::Error(e) => panic!("{e}"),

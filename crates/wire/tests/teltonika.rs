@@ -9,7 +9,7 @@ use support::driver::{Driver, Everybody, records_in};
 use waywarden_model::{Alarm, Course, DriverSaid, Position, Record, Speed, Standing, Timestamp};
 use waywarden_wire::teltonika::{Teltonika, TeltonikaDevice, datagram};
 use waywarden_wire::{
-    DeviceEvent, DeviceSide, Event, FrameErrorKind, Progress, Reading, Session, Transport,
+    DeviceEvent, DeviceSide, Event, FrameErrorKind, Progress, Session, Transport,
 };
 
 const IMEI: &str = "860000000000017";
@@ -74,7 +74,7 @@ fn what_a_device_encodes_is_read_back() {
     let [Event::Frame(frame)] = &events[..] else {
         panic!("one frame, not {events:?}");
     };
-    let read: Vec<&Record> = frame.readings.iter().map(Reading::record).collect();
+    let read: Vec<&Record> = frame.readings.iter().map(|(r, _)| r).collect();
     assert_eq!(read, [&sent[0], &sent[1]]);
     assert_eq!(frame.raw, bytes);
     assert!(!frame.reply_is_tagged);
@@ -214,7 +214,7 @@ fn a_place_outside_the_globe_leaves_a_record_without_one() {
     let [Event::Frame(frame)] = &events[..] else {
         panic!("one frame, not {events:?}");
     };
-    let r = frame.readings[0].record();
+    let r = &frame.readings.timed()[0];
     assert_eq!((r.position, r.valid, r.time), (None, false, full().time));
 }
 
@@ -242,7 +242,7 @@ fn sixteen_byte_parameters_are_recognised() {
         let [Event::Frame(frame)] = &events[..] else {
             panic!("one frame, not {events:?}");
         };
-        let speed = frame.readings[0].record().speed;
+        let speed = frame.readings.timed()[0].speed;
         assert_eq!(speed, Some(Speed::from_kmh(44)));
     }
 }
@@ -267,7 +267,7 @@ fn parameters_of_a_family_need_its_name() {
         let [Event::Frame(frame)] = &events[..] else {
             panic!("one frame, not {events:?}");
         };
-        let alarms = frame.readings[0].record().alarms;
+        let alarms = frame.readings.timed()[0].alarms;
         assert_eq!(alarms.contains(Alarm::PowerCut), expected);
     }
 }

@@ -57,7 +57,7 @@ impl LineSession {
         let timed = Reading::Timed(Record::status(Timestamp::from_secs(n)));
         let mut frame = DecodedFrame {
             device: device.clone(),
-            readings: vec![timed],
+            readings: timed.into(),
             told_offset_s: None,
             raw: line.to_vec(),
             durable_reply: Some(format!("a {n}\n").into_bytes()),
@@ -67,7 +67,7 @@ impl LineSession {
             "D" | "T" => {}
             "N" => frame.durable_reply = None,
             "B" => frame.raw.resize(4096, 0),
-            "U" => frame.readings = vec![Reading::Untimed(Record::status(env.now))],
+            "U" => frame.readings = Reading::Untimed(Record::status(env.now)).into(),
             "H" => {
                 out.push(Event::Reply(b"h\n".to_vec()));
                 return Ok(());

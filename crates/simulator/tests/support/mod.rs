@@ -102,8 +102,8 @@ impl Server {
             Event::Reply(reply) => Some(reply),
             Event::Frame(frame) => {
                 let mut filed = self.filed.lock().unwrap();
-                for reading in frame.readings {
-                    let r = reading.record().clone();
+                for (r, _) in frame.readings.iter() {
+                    let r = r.clone();
                     let device = frame.device.source.to_string();
                     let key = (device, r.time.millis(), content_hash(&r));
                     filed.entry(key).or_insert((r, 0)).1 += 1;

@@ -137,7 +137,7 @@ fn said(
     out.extend(at_once.map(Event::Reply));
     out.push(Event::Frame(DecodedFrame {
         device: login.device.clone(),
-        readings: vec![reading],
+        readings: reading.into(),
         raw: frame.raw.to_vec(),
         told_offset_s: login.told_offset_s,
         durable_reply,

@@ -21,7 +21,7 @@ mod transparent;
 pub use device::Jt808Device;
 
 use crate::session::{
-    DecodedFrame, Env, Event, FrameError, FrameErrorKind, Progress, Reading, Session,
+    DecodedFrame, Env, Event, FrameError, FrameErrorKind, Progress, Readings, Session,
 };
 use answer::{Incoming, acknowledgement};
 use frame::{Message, SHOWN, STANDARD, Step, Wrong};
@@ -238,7 +238,7 @@ impl Jt808 {
                 return;
             }
         };
-        let mut readings: Vec<Reading> = Vec::with_capacity(items.len());
+        let mut readings = Readings::with_capacity(items.len());
         for item in items {
             match item {
                 Ok(reading) => readings.push(reading),

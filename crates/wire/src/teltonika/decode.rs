@@ -2,7 +2,7 @@
 
 use super::parameters::{self, Models};
 use crate::cursor::{Cursor, Short};
-use crate::session::{FrameErrorKind, Reading};
+use crate::session::{FrameErrorKind, Readings};
 use waywarden_model::{CardId, Course, Position, Record, RecordKind, Speed, Timestamp};
 
 const CODEC_7: u8 = 0x07;
@@ -15,7 +15,7 @@ const CODEC_7_EPOCH_S: i64 = 1_167_609_600;
 
 /// What codec data hold.
 pub enum Content {
-    Records(Vec<Reading>),
+    Records(Readings),
     /// Not data: answers to commands (Codecs 12 to 15), or a codec that nobody knows.
     Other(&'static str),
 }
@@ -118,19 +118,18 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn records(mut self) -> Result<Vec<Reading>, Wrong> {
+    fn records(mut self) -> Result<Readings, Wrong> {
         self.c.skip(1)?;
         let count = self.c.u8()?;
-        let mut readings = Vec::with_capacity(count.into());
+        let mut readings = Readings::with_capacity(count.into());
         for _ in 0..count {
-            // Filled in place: a record is large, and each move of it is felt.
-            let mut r = Record::status(self.now);
-            let ms = if self.layout.codec_7 {
-                self.codec_7_record(&mut r)?
-            } else {
-                self.record(&mut r)?
-            };
-            readings.push(timed(r, ms));
+            readings.read_in_place(Record::status(self.now), |r| {
+                if self.layout.codec_7 {
+                    self.codec_7_record(r)
+                } else {
+                    self.record(r)
+                }
+            })?;
         }
         let at = self.c.at();
         let wrong = |what| Wrong {
@@ -290,15 +289,4 @@ fn place(r: &mut Record, position: Option<Position>) {
         r.kind = RecordKind::Fix;
     }
     r.position = position;
-}
-
-/// A time that no calendar has is no time. Times are unsigned on the wire: what is negative here
-/// lies beyond all of them.
-fn timed(mut r: Record, ms: i64) -> Reading {
-    if (0..Timestamp::MAX.millis()).contains(&ms) {
-        r.time = Timestamp::from_millis(ms);
-        Reading::Timed(r)
-    } else {
-        Reading::Untimed(r)
-    }
 }

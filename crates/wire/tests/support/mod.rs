@@ -10,9 +10,9 @@ use driver::{Driver, NOW};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use waywarden_model::{Protocol, Record};
+use waywarden_model::Protocol;
 use waywarden_wire::{
-    Event, FrameErrorKind, Kept, Progress, Reading, Session, Transport, decode_again, json,
+    Event, FrameErrorKind, Kept, Progress, Session, Transport, decode_again, json,
 };
 
 /// A difference on purpose: session, frame index within it, reason. One that no longer differs
@@ -157,7 +157,7 @@ impl<'a> Connection<'a> {
 fn decoded_again(protocol: Protocol, events: &[Event]) {
     for event in events {
         let Event::Frame(frame) = event else { continue };
-        let timed: Vec<Record> = frame.readings.iter().filter_map(timed).cloned().collect();
+        let timed = frame.readings.timed();
         if timed.is_empty() {
             continue; // not kept
         }
@@ -168,14 +168,7 @@ fn decoded_again(protocol: Protocol, events: &[Event]) {
             raw: &frame.raw,
         };
         let again = decode_again(&kept, &frame.device);
-        assert_eq!(again.as_ref(), Ok(&timed), "{}", hex::encode(&frame.raw));
-    }
-}
-
-fn timed(reading: &Reading) -> Option<&Record> {
-    match reading {
-        Reading::Timed(record) => Some(record),
-        Reading::Untimed(_) => None,
+        assert_eq!(again.as_deref(), Ok(timed), "{}", hex::encode(&frame.raw));
     }
 }
 
