@@ -32,4 +32,4 @@ pub use state::{Outputs, SourceState, StateError};
 pub use step::{Admit, Context, admit, end_day, finish, flush, step};
 
 /// Version of the engine, kept with every saved state: where it differs, a source is rebuilt.
-pub const ENGINE_VERSION: u32 = 3;
+pub const ENGINE_VERSION: u32 = 4;

@@ -138,15 +138,16 @@ fn judge(
             Verdict::Invalid(reason)
         }
         Filtered::Placed(reason) => {
-            place(state, record, served, profile, out);
             if names_driver(record.kind, reason) {
                 said(state, record, driver);
             }
+            let driver = state.driver.clone();
+            place(state, record, driver, served, profile, out);
             Verdict::Invalid(reason)
         }
         Filtered::Valid(fix) => {
             let to = anchor(record, fix, &driver);
-            place(state, record, served, profile, out);
+            place(state, record, driver.clone(), served, profile, out);
             if served.primary() {
                 drive(state, record, &to, ctx, &scene, out);
             }
@@ -234,10 +235,12 @@ fn said(state: &mut SourceState, record: &Record, driver: Option<DriverId>) {
     }
 }
 
-/// A record whose time and position are valid fills a transmission gap (reading E1).
+/// A record whose time and position are valid fills a transmission gap (reading E1). Whom it names
+/// is the driver of the gap that begins with it.
 fn place(
     state: &mut SourceState,
     record: &Record,
+    driver: Option<DriverId>,
     served: &Served<'_>,
     profile: &Profile,
     out: &mut Outputs,
@@ -249,7 +252,7 @@ fn place(
         time: record.time,
         position,
         speed: record.speed.unwrap_or_default(),
-        driver: state.driver.clone(),
+        driver,
     };
     if let Some(from) = &state.placed {
         let gap = transmission_gap::between(from, &to, &state.source, served, profile);

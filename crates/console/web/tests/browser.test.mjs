@@ -191,7 +191,20 @@ test("the status bar tells how the system stands, in English too", async () => {
   for (const name of ["Live", "Last data", "Devices held", "Backlog", "Disk free"]) {
     await bar.getByText(name).first().waitFor();
   }
+  // Before the stream is there nothing is wrong.
+  let opens;
+  const opened = new Promise((open) => (opens = open));
+  const stream = "**/api/v1/live";
+  await page.route(stream, async (route) => {
+    await opened;
+    await route.continue();
+  });
   await page.reload();
+  await page.locator('.lamp[data-state="waiting"]').waitFor();
+  await bar.getByText("Connecting").waitFor();
+  opens();
+  await page.locator('.lamp[data-state="good"]').waitFor();
+  await page.unroute(stream);
   await bar.getByText("Last data").waitFor();
 });
 

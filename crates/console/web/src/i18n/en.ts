@@ -233,6 +233,7 @@ export const en: Record<keyof typeof vi, string> = {
 
   "bar.live": "Live",
   "bar.offline": "Disconnected",
+  "bar.connecting": "Connecting",
   "bar.lastData": "Last data",
   "bar.held": "Devices held",
   "bar.backlog": "Backlog",

@@ -231,6 +231,7 @@ export const vi = {
 
   "bar.live": "Trực tiếp",
   "bar.offline": "Mất kết nối",
+  "bar.connecting": "Đang kết nối",
   "bar.lastData": "Dữ liệu cuối",
   "bar.held": "Thiết bị chờ duyệt",
   "bar.backlog": "Chưa xử lý",

@@ -12,15 +12,23 @@ const OLD_MS = 120_000;
 /** Messages that the worker takes a while for. */
 const LONG_BACKLOG = 10_000;
 
+const SAYS = { good: "bar.live", bad: "bar.offline", waiting: "bar.connecting" } as const;
+
+/** Of the stream, of which nothing is known at first, and of the requests. */
+function lampOf(streams: boolean | null, answers: boolean): keyof typeof SAYS {
+  if (streams === false || !answers) return "bad";
+  return streams === null ? "waiting" : "good";
+}
+
 export function StatusBar() {
   const t = useTranslator();
   const [streams, answers] = [useStore(connected), useStore(reachable)];
-  const live = streams && answers;
+  const lamp = lampOf(streams, answers);
   const s = useStore(status);
   return (
     <footer className="bar" aria-label={t("bar.label")}>
-      <span className="lamp" data-state={live ? "good" : "bad"} role="status">
-        {t(live ? "bar.live" : "bar.offline")}
+      <span className="lamp" data-state={lamp} role="status">
+        {t(SAYS[lamp])}
       </span>
       {s && <Figures s={s} />}
       <span className="grow" />

@@ -16,8 +16,8 @@ export type Entry = "loading" | "in" | "out" | "forbidden" | "failed";
 export const entry = new Store<Entry>("loading");
 export const session = new Store<Session | null>(null);
 export const status = new Store<ServiceStatus | null>(null);
-/** Of the live stream. */
-export const connected = new Store(false);
+/** Of the live stream; null: not known yet. */
+export const connected = new Store<boolean | null>(null);
 /** Of the last request for the status. */
 export const reachable = new Store(true);
 
@@ -65,6 +65,7 @@ export function keepUp(): () => void {
   };
   read();
   void quiet(loadStatus());
+  connected.set(null);
   const stop = follow({
     position: moved,
     violation: changed,
