@@ -9,8 +9,9 @@
 #                               runs a command with all of them, or with these, then ends what it
 #                               began
 #   deploy/services.sh kill|again|freeze|thaw NODE
-#                               for faults: a node of Kafka (kafka-2) or `postgres` is killed and
-#                               started again, or a node stopped and let go on
+#                               for faults: a node of Kafka (kafka-2), what leads other nodes to it
+#                               (link-2) or `postgres` is killed and started again, or one of the
+#                               former stopped and let go on
 #   deploy/services.sh narrow|fill|clear|widen postgres
 #                               for faults: PostgreSQL's log is moved to a small disk of its own,
 #                               room for it is taken, and given back (PostgreSQL is started, if it
@@ -18,7 +19,8 @@
 #
 # `cluster` is a Kafka of three nodes, for faults. Each node has two more listeners, whose names
 # lead to the same ports of 127.0.0.2 and 127.0.0.3: whoever listens there stands between gateways
-# or workers and the nodes. Addresses in WAYWARDEN_TEST_KAFKA and
+# or workers and the nodes. The nodes know each other by 127.0.0.4, where a link for each of them
+# stands (its controllers excepted). Addresses in WAYWARDEN_TEST_KAFKA and
 # WAYWARDEN_TEST_POSTGRES stand above everything: nothing is started for them. Kafka comes from Maven
 # Central, TimescaleDB from Debian 13 in a folder of its own (root or sudo). Both speak TLS as well,
 # with certificates of an authority of their own (run/tls/ca.pem): PostgreSQL at the same address,
@@ -132,7 +134,7 @@ controller.quorum.bootstrap.servers=$5
 listeners=PLAINTEXT://127.0.0.1:$3,CONTROLLER://127.0.0.1:$4${7:-}
 advertised.listeners=PLAINTEXT://127.0.0.1:$3${8:-${7:-}}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,\
-SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,GATEWAYS:PLAINTEXT,WORKERS:PLAINTEXT
+SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,GATEWAYS:PLAINTEXT,WORKERS:PLAINTEXT,NODES:PLAINTEXT
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 log.dirs=$place/run/$1.data
@@ -164,12 +166,16 @@ listener.name.sasl_ssl.ssl.keystore.location=$place/run/tls/both.pem
 END
 }
 
-launch() { # launch NAME: starts a node that has been formatted
-    local memory=512
+launch() { # launch NAME: starts a node that has been formatted, or a link
+    local memory=512 what
     [ "$1" = kafka ] || memory=384
-    java -Xms256m -Xmx${memory}m -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
-        -cp "$place/kafka/*" kafka.Kafka "$place/run/$1.properties" \
-        >>"$place/run/$1.log" 2>&1 </dev/null &
+    what=(-Xms256m -Xmx${memory}m -Dorg.slf4j.simpleLogger.defaultLogLevel=warn
+        -cp "$place/kafka/*" kafka.Kafka "$place/run/$1.properties")
+    if [ -e "$place/run/$1.port" ]; then
+        what=(-Xmx64m -XX:+UseSerialGC "$top/deploy/services/Link.java"
+            "$(cat "$place/run/$1.port")" 127.0.0.4 127.0.0.1)
+    fi
+    java "${what[@]}" >>"$place/run/$1.log" 2>&1 </dev/null &
     echo $! >"$place/run/$1.pid"
     # Its end, which may be a test's doing, is nothing for this shell to remark on.
     disown
@@ -201,21 +207,30 @@ start_kafka() {
 }
 
 start_cluster() {
-    alive kafka-1 && alive kafka-2 && alive kafka-3 && return
+    if alive kafka-1 && alive kafka-2 && alive kafka-3; then
+        # A test that was killed may have left them so.
+        local link
+        for link in link-1 link-2 link-3; do alive "$link" || launch "$link"; done
+        return
+    fi
     libraries
-    local id directory voters="" initial="" n clients=() controllers=() gateways=() workers=()
+    local id directory voters="" initial="" n clients=() controllers=() gateways=() workers=() nodes=()
     id="$(new_id)"
     for n in 1 2 3; do
         clients[n]="$(free_port)" controllers[n]="$(free_port)"
-        gateways[n]="$(free_port)" workers[n]="$(free_port)"
+        gateways[n]="$(free_port)" workers[n]="$(free_port)" nodes[n]="$(free_port)"
         voters="$voters${voters:+,}127.0.0.1:${controllers[n]}"
         directory="$(new_id)"
         initial="$initial${initial:+,}$n@127.0.0.1:${controllers[n]}:$directory"
     done
     for n in 1 2 3; do
         node "kafka-$n" "$n" "${clients[n]}" "${controllers[n]}" "$voters" 3 \
-            ",GATEWAYS://127.0.0.1:${gateways[n]},WORKERS://127.0.0.1:${workers[n]}" \
-            ",GATEWAYS://127.0.0.2:${gateways[n]},WORKERS://127.0.0.3:${workers[n]}"
+            ",GATEWAYS://127.0.0.1:${gateways[n]},WORKERS://127.0.0.1:${workers[n]},NODES://127.0.0.1:${nodes[n]}" \
+            ",GATEWAYS://127.0.0.2:${gateways[n]},WORKERS://127.0.0.3:${workers[n]},NODES://127.0.0.4:${nodes[n]}"
+        sed -i "s/^inter.broker.listener.name=.*/inter.broker.listener.name=NODES/" \
+            "$place/run/kafka-$n.properties"
+        echo "${nodes[n]}" >"$place/run/link-$n.port"
+        launch "link-$n"
         format "kafka-$n" --cluster-id "$id" --initial-controllers "$initial"
         launch "kafka-$n"
     done
@@ -386,7 +401,7 @@ all() {
 
 stop() {
     local pid name
-    for name in kafka kafka-1 kafka-2 kafka-3; do
+    for name in kafka kafka-1 kafka-2 kafka-3 link-1 link-2 link-3; do
         alive "$name" || continue
         pid="$(cat "$place/run/$name.pid")"
         kill "$pid"

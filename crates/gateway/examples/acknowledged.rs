@@ -66,6 +66,8 @@ fn main() -> Result<(), Failure> {
         }],
         ..GatewayConfig::default()
     };
+    // What the devices send is of one day in spring.
+    config.limits.late_records = 0;
     config.limits.connections_per_address = usize::MAX;
     let handle = runtime.block_on(serve(
         config,

@@ -39,6 +39,8 @@ pub enum Fault {
     FullDiskOfPostgres,
     ImportRegisters,
     Wire(Link, Harm),
+    /// Of what leads the nodes of Kafka to one another.
+    Nodes(Harm),
     TopicMadeAnew,
 }
 
@@ -46,6 +48,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Wire(link, harm) => write!(f, "{link:?} {harm:?}"),
+            Self::Nodes(harm) => write!(f, "BetweenNodes {harm:?}"),
             other => write!(f, "{other:?}"),
         }
     }
@@ -96,7 +99,7 @@ pub fn plan(count: usize, random: &mut StdRng) -> Vec<Fault> {
     }
     let wires = LINKS.iter().flat_map(|l| HARMS.map(|h| Fault::Wire(*l, h)));
     let mut weighed: Vec<(Fault, u32)> = OTHERS.to_vec();
-    weighed.extend(wires.map(|wire| (wire, 1)));
+    weighed.extend(wires.chain(HARMS.map(Fault::Nodes)).map(|wire| (wire, 1)));
     let mut plan: Vec<Fault> = weighed.iter().map(|(fault, _)| *fault).collect();
     let seldom = SELDOM.repeat(rounds(count));
     while plan.len() + seldom.len() < count {

@@ -57,6 +57,7 @@ pub fn strike(scene: &mut Scene, fault: Fault) {
         Fault::FullDiskOfPostgres => outage::full_postgres(scene),
         Fault::ImportRegisters => scene.place.import(&example()),
         Fault::Wire(link, harm) => harm_wires(scene, link, harm),
+        Fault::Nodes(harm) => harm_nodes(scene, harm),
         Fault::TopicMadeAnew => unreachable!("it ends the log, and comes last"),
     }
 }
@@ -81,6 +82,36 @@ fn wires(scene: &Scene, link: Link) -> Vec<Wire> {
         Link::WorkersToKafka => place.from_workers.kafka.clone(),
         Link::WorkersToStore => place.from_workers.stores.clone(),
     }
+}
+
+/// The way to one of the nodes, for the others, or the ways to all.
+fn harm_nodes(scene: &mut Scene, harm: Harm) {
+    const LINKS: [&str; 3] = ["link-1", "link-2", "link-3"];
+    let one = scene.random.random_range(0..2 * LINKS.len());
+    let links = LINKS.get(one..=one).unwrap_or(&LINKS);
+    let all = |what| links.iter().for_each(|link| service(what, link));
+    match harm {
+        Harm::Cut => all("kill"),
+        Harm::Delayed => {
+            for _ in 0..8 {
+                all("freeze");
+                scene.pause(50, 400);
+                all("thaw");
+                scene.pause(20, 100);
+            }
+            return;
+        }
+        Harm::Stalled => {
+            all("freeze");
+            scene.pause(2000, 8000);
+            return all("thaw");
+        }
+        Harm::Away => {
+            all("kill");
+            scene.pause(2000, 8000);
+        }
+    }
+    all("again");
 }
 
 /// Some of the wires or all of them.
