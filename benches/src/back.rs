@@ -37,8 +37,9 @@ pub fn rows(effort: Effort) -> Result<Vec<Row>> {
             limit: format!(
                 "{vehicles} vehicles of {RECORDS} records each, the newest sent first, and \
                  {FLEET} / {vehicles} times the time from their first frame until every record is \
-                 filed and no mark is left, on the embedded log and store. Live data comes all the \
-                 while, so that late data is judged in its share of the time alone.",
+                 filed and no mark is left, on the embedded log and store. Live data is that of \
+                 {PROBES} vehicles: while a partition has none it judges late data without a rest. \
+                 One round.",
             ),
         },
         Row {
