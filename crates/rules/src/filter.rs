@@ -4,7 +4,7 @@ use crate::distance::takes_at_least;
 use crate::profile::Filter;
 use crate::state::Anchor;
 use serde::{Deserialize, Serialize};
-use waywarden_model::{InvalidReason, Position, Record, Speed, Timestamp};
+use waywarden_model::{InvalidReason, Position, Record, Speed, Timestamp, Verdict};
 
 /// A valid fix: its place and its speed.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +54,16 @@ pub(crate) fn check(
         Ok(speed) if anchored => Filtered::Anchored(Fix { position, speed }),
         Ok(speed) => Filtered::Valid(Fix { position, speed }),
     })
+}
+
+/// What the filter says of a record by itself, while those around it are not known: whether it jumps
+/// or its speed is frozen is left out.
+pub(crate) fn alone(record: &Record, limits: &Filter) -> Verdict {
+    match check(&mut FilterState::default(), None, record, limits) {
+        None => Verdict::NotAFix,
+        Some(Filtered::Valid(_) | Filtered::Anchored(_)) => Verdict::Valid,
+        Some(Filtered::Invalid(reason) | Filtered::Placed(reason)) => Verdict::Invalid(reason),
+    }
 }
 
 fn bad_position(record: &Record, p: Position, limits: &Filter) -> Option<InvalidReason> {

@@ -29,7 +29,7 @@ mod whom;
 
 pub use profile::{Badge, Library, Profile, ProfileError, Profiles};
 pub use state::{Outputs, SourceState, StateError};
-pub use step::{Admit, Context, admit, end_day, finish, flush, step};
+pub use step::{Admit, Context, admit, end_day, finish, flush, step, verdict_ahead};
 
 /// Version of the engine, kept with every saved state: where it differs, a source is rebuilt.
 pub const ENGINE_VERSION: u32 = 4;

@@ -65,6 +65,7 @@ fn record(source: usize, second: usize, in_batch: usize) -> FiledRecord {
         hash: content_hash(&record),
         received: at.plus_millis(900),
         verdict: Verdict::Valid,
+        ahead: false,
         frame: (in_batch / FRAME) as u32,
         record,
     }

@@ -142,6 +142,8 @@ pub struct FiledRecord {
     /// Content hash, the third part of the filing key.
     pub hash: u64,
     pub verdict: Verdict,
+    /// It waits for being judged: the verdict is given ahead, as that which it will most likely have.
+    pub ahead: bool,
     /// Index into the batch's frames of the same source entry.
     pub frame: u32,
 }
@@ -164,9 +166,20 @@ pub struct SourceRecords {
     /// Later than everything of the source that is on file: no look-up is needed.
     pub newer: Vec<FiledRecord>,
     /// At or before the latest on file: late, repeated, or a second record of an instant. Those
-    /// that turn out to be new and wait for being judged ([`Verdict::Late`]) mark the source from
-    /// the earliest of them on.
+    /// that turn out to be new and wait for being judged ([`FiledRecord::ahead`]) mark the source
+    /// from the earliest of them on.
     pub older: Vec<FiledRecord>,
+}
+
+impl FiledRecord {
+    /// Its verdict as a reader sees it.
+    pub(crate) fn shown(&self) -> Verdict {
+        if self.ahead {
+            Verdict::Late
+        } else {
+            self.verdict
+        }
+    }
 }
 
 impl SourceRecords {

@@ -44,8 +44,25 @@ struct CopiedFrame {
     raw_hex: String,
 }
 
-/// Columns that [`Copies::record`] takes: these, and behind them those of a record.
-pub(crate) const COPIED: &str = "time, received, verdict, frame";
+/// Which verdicts are copied with the records.
+#[derive(Clone, Copy, Default)]
+pub(crate) enum Verdicts {
+    /// As a reader sees them: what waits for being judged is late.
+    #[default]
+    Shown,
+    /// Of a source that was judged again, whose mark may stand for more that came meanwhile.
+    Judged,
+}
+
+/// Columns that [`Copies::record`] takes, of a query of `positions` under this name: these, and
+/// behind them those of a record.
+pub(crate) fn copied(verdicts: Verdicts, positions: &str) -> String {
+    let verdict = match verdicts {
+        Verdicts::Shown => rows::verdict_shown(positions),
+        Verdicts::Judged => rows::verdict_judged(),
+    };
+    format!("time, received, {verdict} AS verdict, frame")
+}
 
 /// Copies while they are gathered, in the order of the spans.
 pub(crate) struct Copies {
@@ -102,7 +119,7 @@ impl Copies {
         self.records.push(Copied {
             source: source.clone(),
             received,
-            verdict: filed.verdict.reason(),
+            verdict: filed.shown().reason(),
             frame: None,
             record: filed.record.clone(),
         });

@@ -82,28 +82,40 @@ pub(crate) fn latest(c: &mut impl Columns) -> Result<Latest> {
     })
 }
 
-/// Columns of [`stored`] and [`position`]: these, and behind them those of a record.
+/// Columns of [`stored`]: these, and behind them those of a record.
 pub(crate) const STORED: &str = "time, hash, received, verdict";
 
 pub(crate) fn stored(c: &mut impl Columns) -> Result<StoredRecord> {
-    let time = c.time()?;
+    let (time, hash, received) = key_and_receipt(c)?;
+    let (verdict, ahead) = rows::verdict_filed(c)?;
     Ok(StoredRecord {
-        hash: c.number::<i64>()?.cast_unsigned(),
-        received: c.time()?,
+        record: rows::record(c, time)?,
+        received,
+        hash,
+        verdict,
+        ahead,
+    })
+}
+
+/// Columns of [`position`], of a query of `positions`: these, and behind them those of a record.
+pub(crate) fn position_columns() -> String {
+    format!("time, hash, received, {}", rows::verdict_shown("positions"))
+}
+
+pub(crate) fn position(c: &mut impl Columns, source: &SourceId) -> Result<FiledPosition> {
+    let (time, hash, received) = key_and_receipt(c)?;
+    Ok(FiledPosition {
+        source: source.clone(),
+        received,
+        hash,
         verdict: rows::verdict(c)?,
         record: rows::record(c, time)?,
     })
 }
 
-pub(crate) fn position(c: &mut impl Columns, source: &SourceId) -> Result<FiledPosition> {
-    let s = stored(c)?;
-    Ok(FiledPosition {
-        source: source.clone(),
-        record: s.record,
-        received: s.received,
-        hash: s.hash,
-        verdict: s.verdict,
-    })
+fn key_and_receipt(c: &mut impl Columns) -> Result<(Timestamp, u64, Timestamp)> {
+    let (time, hash) = (c.time()?, c.number::<i64>()?.cast_unsigned());
+    Ok((time, hash, c.time()?))
 }
 
 pub(crate) const COUNTERS: &str = "\"read\", filed, repeated, aside, refused, late";

@@ -3,6 +3,7 @@
 
 use crate::batch::{Claim, DayState, Result, SavedState};
 use crate::episodes::{Standing, counts_driving, successor};
+use crate::rows::verdict_code;
 use async_trait::async_trait;
 use std::collections::BTreeSet;
 use waywarden_model::{
@@ -64,6 +65,8 @@ pub struct StoredRecord {
     pub received: Timestamp,
     pub hash: u64,
     pub verdict: Verdict,
+    /// The verdict was given ahead of its judging.
+    pub ahead: bool,
 }
 
 /// Records of a source whose verdict changes in the same way: of what lies between the first of them
@@ -71,6 +74,8 @@ pub struct StoredRecord {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Reversed {
     pub was: Verdict,
+    /// What it was had been given ahead.
+    pub ahead: bool,
     pub is: Verdict,
     /// Event time and hash of each, in order of time; where there are several, each is the only
     /// record of its instant. Never empty.
@@ -79,9 +84,23 @@ pub struct Reversed {
 
 impl Reversed {
     /// A record alone, to which others may be added.
-    pub fn one(was: Verdict, is: Verdict, key: (Timestamp, u64)) -> Self {
-        let keys = vec![key];
-        Self { was, is, keys }
+    pub fn one(stored: &StoredRecord, is: Verdict) -> Self {
+        Self {
+            was: stored.verdict,
+            ahead: stored.ahead,
+            is,
+            keys: vec![(stored.record.time, stored.hash)],
+        }
+    }
+
+    /// Whether this was the record's verdict on file.
+    pub fn was_of(&self, stored: &StoredRecord) -> bool {
+        (self.was, self.ahead) == (stored.verdict, stored.ahead)
+    }
+
+    /// The number in `positions` of what it was.
+    pub(crate) fn was_code(&self) -> u8 {
+        verdict_code(self.was, self.ahead)
     }
 
     /// First and last key, as databases order them: hashes as signed numbers.

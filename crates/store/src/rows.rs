@@ -195,12 +195,49 @@ pub(crate) fn record(c: &mut impl Columns, time: Timestamp) -> Result<Record> {
     })
 }
 
+/// Added to the number of a verdict that a record was filed with ahead of its judging. It is the
+/// record's verdict as soon as no mark of its source covers it, so that judging what came late writes
+/// those rows again alone that turn out otherwise.
+const AHEAD: u8 = 128;
+
+/// What a reader sees as the verdict of a row of `positions`, under the name that it has in the query:
+/// `late` for a record that waits for being judged.
+pub(crate) fn verdict_shown(positions: &str) -> String {
+    let late = Verdict::Late.code();
+    format!(
+        "CAST(CASE WHEN {positions}.verdict >= {AHEAD} AND EXISTS (SELECT 1 FROM marks m
+             WHERE m.source = {positions}.source
+                 AND {positions}.time BETWEEN m.\"from\" AND m.upto)
+         THEN {late} ELSE {positions}.verdict % {AHEAD} END AS SMALLINT)"
+    )
+}
+
+/// The verdict of a row of `positions`, whether it waits or not.
+pub(crate) fn verdict_judged() -> String {
+    format!("CAST(verdict % {AHEAD} AS SMALLINT)")
+}
+
+/// The number under which a verdict is filed in `positions`; `ahead` of its judging or not.
+pub(crate) fn verdict_code(verdict: Verdict, ahead: bool) -> u8 {
+    if ahead {
+        verdict.code() + AHEAD
+    } else {
+        verdict.code()
+    }
+}
+
 pub(crate) fn verdict(c: &mut impl Columns) -> Result<Verdict> {
     verdict_of(c.number()?)
 }
 
 pub(crate) fn verdict_of(code: u8) -> Result<Verdict> {
     Verdict::from_code(code).ok_or_else(|| corrupt("verdict"))
+}
+
+/// As it is filed in `positions`: the verdict, and whether it was given ahead.
+pub(crate) fn verdict_filed(c: &mut impl Columns) -> Result<(Verdict, bool)> {
+    let code: u8 = c.number()?;
+    Ok((verdict_of(code % AHEAD)?, code >= AHEAD))
 }
 
 pub(crate) fn put_violation<C: Cells>(c: &mut C, v: &Violation) -> Result<()>
@@ -347,9 +384,9 @@ pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|e| StoreError::Failed(format!("json: {e}")))
 }
 
-/// Codes of the verdicts of records that tell where their vehicle is, for `IN (...)`.
+/// Numbers in `positions` of the verdicts of records that tell where their vehicle is, for `IN (...)`.
 pub(crate) fn verdicts_shown() -> String {
-    let shown = |code: &u8| Verdict::from_code(*code).is_some_and(Verdict::shows_place);
+    let shown = |code: &u8| Verdict::from_code(code % AHEAD).is_some_and(Verdict::shows_place);
     let codes = (0..=u8::MAX).filter(shown).map(|code| code.to_string());
     codes.collect::<Vec<_>>().join(", ")
 }

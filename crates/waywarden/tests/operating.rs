@@ -104,12 +104,12 @@ fn a_store_of_an_older_program_is_migrated_and_a_newer_one_refused() {
     let first = waywarden(&["migrate", "--data", text(&data)]);
     assert!(first.status.success(), "{}", said(&first));
     assert!(
-        said(&first).contains("none before, 6 now"),
+        said(&first).contains("none before, 7 now"),
         "{}",
         said(&first)
     );
     let again = waywarden(&["migrate", "--data", text(&data)]);
-    assert!(said(&again).contains("6 before, 6 now"), "{}", said(&again));
+    assert!(said(&again).contains("7 before, 7 now"), "{}", said(&again));
     let running = Running::start(&data);
     let locked = waywarden(&["migrate", "--data", text(&data)]);
     assert_eq!(locked.status.code(), Some(1), "{}", said(&locked));
@@ -200,7 +200,7 @@ fn what_a_newer_program_made_is_left_alone() {
     // SQLite keeps a database's `user_version` in bytes 60 to 63 of the file.
     let newer = [&good[..60], &99_u32.to_be_bytes(), &good[64..]].concat();
     std::fs::write(&store, &newer).unwrap();
-    refused("schema version 99, this program knows 6");
+    refused("schema version 99, this program knows 7");
     let left = std::fs::read(&store).unwrap();
     assert!(left == newer, "the newer store was written to");
     std::fs::write(&store, &good).unwrap();

@@ -131,22 +131,22 @@ struct Runs {
 impl Runs {
     /// `alone`: it is the only record of its instant.
     fn note(&mut self, stored: &StoredRecord, is: Verdict, alone: bool) {
-        let (was, key) = (stored.verdict, (stored.record.time, stored.hash));
+        let changes = stored.verdict != is;
         if self.open
             && let Some(run) = self.done.last_mut()
         {
             // What stays as it is and is not like those of the run may lie among them.
-            if was == is && was != run.was {
+            if !changes && !run.was_of(stored) {
                 return;
             }
-            if alone && (was, is) == (run.was, run.is) {
-                run.keys.push(key);
+            if alone && run.was_of(stored) && run.is == is {
+                run.keys.push((stored.record.time, stored.hash));
                 return;
             }
         }
-        self.open = was != is && alone;
-        if was != is {
-            self.done.push(Reversed::one(was, is, key));
+        self.open = changes && alone;
+        if changes {
+            self.done.push(Reversed::one(stored, is));
         }
     }
 }

@@ -4,16 +4,42 @@ use crate::alerts::Watch;
 use serde::{Deserialize, Serialize};
 use waywarden_model::hash::content_hash;
 use waywarden_model::{LocalDay, Record, SourceId, Timestamp, Verdict};
-use waywarden_rules::{Context, ENGINE_VERSION, Outputs, SourceState, StateError, end_day, step};
+use waywarden_rules::{
+    Context, ENGINE_VERSION, Outputs, SourceState, StateError, end_day, step, verdict_ahead,
+};
 use waywarden_store::{DayState, SavedState};
 
 /// Where a record goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// Later than everything of the source on file, with what judging made of it.
-    Newer(Verdict),
+    /// Later than everything of the source on file.
+    Newer(Made),
     /// At or before the latest on file: the store finds out whether it is new or repeated.
-    Older(Verdict),
+    Older(Made),
+}
+
+/// What was made of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Made {
+    pub verdict: Verdict,
+    /// It is not judged yet; the verdict is the likely one.
+    pub ahead: bool,
+}
+
+impl Made {
+    const fn settled(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            ahead: false,
+        }
+    }
+
+    fn ahead(record: &Record, ctx: &Context<'_>) -> Self {
+        Self {
+            verdict: verdict_ahead(record, ctx.profiles),
+            ahead: true,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -172,16 +198,17 @@ impl Source {
     ) -> Place {
         self.changed = true;
         if self.filed_until.is_some_and(|t| record.time <= t) {
-            return Place::Older(unjudged.unwrap_or(Verdict::Late));
+            let made = unjudged.map_or_else(|| Made::ahead(record, ctx), Made::settled);
+            return Place::Older(made);
         }
         self.filed_until = Some(record.time);
         if let Some(verdict) = unjudged {
-            return Place::Newer(verdict);
+            return Place::Newer(Made::settled(verdict));
         }
         if self.is_pending() {
-            return Place::Newer(Verdict::Late);
+            return Place::Newer(Made::ahead(record, ctx));
         }
-        Place::Newer(judge(&mut self.state, record, ctx, out))
+        Place::Newer(Made::settled(judge(&mut self.state, record, ctx, out)))
     }
 
     /// Whether a driving period goes on, as far as it was judged.

@@ -245,19 +245,20 @@ impl Stage {
                     if !record.stored {
                         shown = shown.max(Some(record.time));
                     }
-                    let (list, verdict) = match place {
-                        Place::Newer(verdict) => {
+                    let (list, made) = match place {
+                        Place::Newer(made) => {
                             let driving = source.is_driving();
                             source.watch.newest(&record, driving, &self.law);
-                            (&mut rows.newer, verdict)
+                            (&mut rows.newer, made)
                         }
-                        Place::Older(verdict) => (&mut rows.older, verdict),
+                        Place::Older(made) => (&mut rows.older, made),
                     };
                     list.push(FiledRecord {
                         record,
                         received,
                         hash,
-                        verdict,
+                        verdict: made.verdict,
+                        ahead: made.ahead,
                         frame: index,
                     });
                     continue;

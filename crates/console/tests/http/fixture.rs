@@ -277,6 +277,7 @@ pub fn records(count: i64) -> SourceRecords {
                 record,
                 received: time.plus_millis(500),
                 verdict: Verdict::Valid,
+                ahead: false,
                 frame: 0,
             }
         })

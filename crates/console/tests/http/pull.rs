@@ -125,7 +125,7 @@ fn what_awaits_a_rebuild_is_kept_back_and_not_lost() {
         ..
     } = records(40);
     let mut late = newer.remove(10);
-    late.verdict = waywarden_model::Verdict::Late;
+    late.ahead = true;
     let batch = |sources, read| Batch {
         sources,
         records_read: read,

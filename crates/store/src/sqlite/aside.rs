@@ -1,6 +1,6 @@
 //! Records that were set aside and are asked for, in the file.
 
-use super::rows::all;
+use super::rows::{Reader, all};
 use super::states::{self, Concerned};
 use super::{SqliteStore, redecode, source_id};
 use crate::aside::{ASKED, AT_ONCE, AsideStore, TakenIn, WAITING, verdict};
@@ -171,7 +171,10 @@ fn of_newest(conn: &Connection, source: i64) -> Result<Verdict> {
         .prepare_cached(
             "SELECT verdict FROM positions WHERE source = ?1 ORDER BY time DESC LIMIT 1",
         )?
-        .query_row([source], |r| r.get::<_, u8>(0))
-        .optional()?;
-    Ok(verdict(on_file.map(rows::verdict_of).transpose()?))
+        .query_row([source], |r| {
+            Ok(rows::verdict_filed(&mut Reader::new(r, 0)))
+        })
+        .optional()?
+        .transpose()?;
+    Ok(verdict(on_file.map(|(verdict, _)| verdict)))
 }

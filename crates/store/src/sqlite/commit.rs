@@ -4,6 +4,7 @@ use super::rows::Binder;
 use super::writer::Session;
 use super::{alerts, positions, rebuild, states, violations};
 use crate::batch::{Batch, Claim, Committed, PoisonMessage, Position, Result, StoreError};
+use crate::evidence::Verdicts;
 use crate::rows::{put_day_row, put_period};
 use rusqlite::{Connection, OptionalExtension};
 use waywarden_model::{DayRow, Period, Timestamp};
@@ -34,7 +35,7 @@ pub(super) fn commit(
     }
     // Behind the records and periods, since evidence is copied from them.
     for violation in &batch.violations {
-        violations::upsert(session, violation, batch.now)?;
+        violations::upsert(session, violation, Verdicts::Shown, batch.now)?;
     }
     for row in &batch.day_rows {
         file_day(session, row)?;

@@ -5,7 +5,7 @@ use super::source_id;
 use super::writer::Session;
 use crate::batch::Result;
 use crate::episodes::counts_driving;
-use crate::evidence::{COPIED, Copies, EVIDENCE, FRAME, frame, open};
+use crate::evidence::{Copies, EVIDENCE, FRAME, Verdicts, copied, frame, open};
 use crate::read::FrozenEvidence;
 use crate::rows::{self, PERIOD, RECORD};
 use rusqlite::Connection;
@@ -16,12 +16,13 @@ pub(super) fn freeze(
     session: &mut Session<'_>,
     v: &Violation,
     revision: u32,
+    verdicts: Verdicts,
     now: Timestamp,
 ) -> Result<()> {
     let conn = session.conn;
     let mut copies = Copies::new();
     for span in &v.spans {
-        copy_span(conn, span, &mut copies)?;
+        copy_span(conn, span, verdicts, &mut copies)?;
     }
     let mut frames = BTreeMap::new();
     let sql = format!("SELECT {FRAME} FROM frames WHERE id = ?1");
@@ -56,7 +57,12 @@ pub(super) fn load(conn: &Connection, id: ViolationId) -> Result<Option<FrozenEv
     Ok(all(conn, &sql, [id.bytes()], |r| open(r))?.pop())
 }
 
-fn copy_span(conn: &Connection, span: &Span, copies: &mut Copies) -> Result<()> {
+fn copy_span(
+    conn: &Connection,
+    span: &Span,
+    verdicts: Verdicts,
+    copies: &mut Copies,
+) -> Result<()> {
     let Some(source) = source_id(conn, span.source.as_str())? else {
         return Ok(());
     };
@@ -70,8 +76,9 @@ fn copy_span(conn: &Connection, span: &Span, copies: &mut Copies) -> Result<()> 
                        WHERE source = ?1 AND time BETWEEN ?2 AND ?3))"
     };
     let mut stmt = conn.prepare_cached(&format!(
-        "SELECT {COPIED}, {RECORD} FROM positions
-         WHERE source = ?1 AND time BETWEEN ?2 AND ?3 {only} ORDER BY time, hash"
+        "SELECT {}, {RECORD} FROM positions
+         WHERE source = ?1 AND time BETWEEN ?2 AND ?3 {only} ORDER BY time, hash",
+        copied(verdicts, "positions")
     ))?;
     let mut found = stmt.query((source, span.from.millis(), span.to.millis()))?;
     while let Some(row) = found.next()? {

@@ -83,11 +83,13 @@ impl FactStore for SqliteStore {
     ) -> Result<Vec<Filed>> {
         let source = source.to_string();
         let (time, hash) = behind(after);
-        let sql =
-            "SELECT p.time, p.hash, p.verdict FROM sources s JOIN positions p ON p.source = s.id
-             WHERE s.name = ?1 AND (p.time, p.hash) > (?2, ?3) ORDER BY p.time, p.hash LIMIT ?4";
+        let sql = format!(
+            "SELECT p.time, p.hash, {} FROM sources s JOIN positions p ON p.source = s.id
+             WHERE s.name = ?1 AND (p.time, p.hash) > (?2, ?3) ORDER BY p.time, p.hash LIMIT ?4",
+            rows::verdict_shown("p")
+        );
         self.read(move |conn| {
-            all(conn, sql, (source, time, hash, limit), |r| {
+            all(conn, &sql, (source, time, hash, limit), |r| {
                 let (time, hash) = (r.time()?, r.number::<i64>()?.cast_unsigned());
                 Ok((time, hash, rows::verdict(r)?))
             })

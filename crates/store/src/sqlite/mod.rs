@@ -47,7 +47,7 @@ embed_migrations!("src/sqlite/schema");
 /// 'WYWD': tells the file from any other SQLite database.
 const APPLICATION_ID: i32 = 0x5759_5744;
 /// Of the newest migration in `schema/`.
-const SCHEMA: u32 = 6;
+const SCHEMA: u32 = 7;
 
 /// How the file is opened.
 #[derive(Clone, Debug)]

@@ -5,10 +5,10 @@ use super::states::Concerned;
 use super::writer::Session;
 use crate::aside::NO_FRAME;
 use crate::batch::{AsideRecord, Committed, FiledRecord, Result, SourceRecords, StoreError};
-use crate::rows::{RECORD, put_record, put_said};
+use crate::rows::{RECORD, put_record, put_said, verdict_code};
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
 use std::fmt::Write;
-use waywarden_model::{Timestamp, Verdict};
+use waywarden_model::Timestamp;
 
 /// Rows of one statement, from the most on; a rest is written in smaller ones.
 const ROWS: [usize; 3] = [64, 8, 1];
@@ -143,7 +143,7 @@ fn file_older(
             entry.use_frame(filed.frame);
             done.filed += 1;
             done.late += 1;
-            if filed.verdict == Verdict::Late {
+            if filed.ahead {
                 let t = filed.record.time;
                 let (from, upto) = times.unwrap_or((t, t));
                 times = Some((from.min(t), upto.max(t)));
@@ -206,7 +206,7 @@ fn bind(b: &mut Binder<'_, '_>, row: &Row<'_>) -> rusqlite::Result<()> {
     b.put(row.filed.record.time.millis())?;
     b.put(row.filed.hash.cast_signed())?;
     b.put(row.filed.received.millis())?;
-    b.put(row.filed.verdict.code())?;
+    b.put(verdict_code(row.filed.verdict, row.filed.ahead))?;
     b.put(row.frame)?;
     put_record(b, &row.filed.record)
 }

@@ -6,11 +6,12 @@ use super::writer::Session;
 use super::{SqliteStore, commit, source_id, states, violations};
 use crate::batch::{Claim, DayState, Result, StoreError};
 use crate::episodes::Standing;
+use crate::evidence::Verdicts;
 use crate::filed::{STORED, behind as behind_key, limit as rows, stored};
 use crate::rebuild::{
     DAYS_KEPT, Due, Mark, RebuildStore, Rebuilt, Replaced, StoredRecord, Stretch,
 };
-use crate::rows::{Columns, PERIOD, RECORD, verdicts_shown};
+use crate::rows::{Columns, PERIOD, RECORD, verdict_judged, verdicts_shown};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension};
 use waywarden_model::hash::partition_of;
@@ -314,7 +315,7 @@ fn set_verdicts(conn: &Connection, source: i64, r: &Rebuilt) -> Result<()> {
     )?;
     for run in &r.verdicts {
         if let Some([(from, first), (upto, last)]) = run.bounds() {
-            let (was, is) = (run.was.code(), run.is.code());
+            let (was, is) = (run.was_code(), run.is.code());
             set.execute((source, from, first, upto, last, was, is))?;
         }
     }
@@ -331,11 +332,11 @@ pub(super) fn note_latest(conn: &Connection, source: i64) -> Result<()> {
     conn.prepare_cached(&format!(
         "INSERT INTO latest (source, time, hash, received, verdict, lat, lon, speed, course,
                              ignition, said, driver)
-         SELECT source, time, hash, received, verdict, lat, lon, speed, course, ignition, said,
-                driver
+         SELECT source, time, hash, received, {}, lat, lon, speed, course, ignition, said, driver
          FROM positions
          WHERE source = ?1 AND lat IS NOT NULL AND verdict IN ({})
          ORDER BY time DESC, hash LIMIT 1",
+        verdict_judged(),
         verdicts_shown()
     ))?
     .execute([source])?;
@@ -382,7 +383,7 @@ fn replace_periods(session: &mut Session<'_>, source: i64, r: &Rebuilt) -> Resul
 
 fn replace_violations(session: &mut Session<'_>, r: &Rebuilt, done: &mut Replaced) -> Result<()> {
     for v in &r.violations {
-        done.stated += u64::from(violations::upsert(session, v, r.now)?);
+        done.stated += u64::from(violations::upsert(session, v, Verdicts::Judged, r.now)?);
     }
     for (id, successor) in r.fallen(&standing(session.conn, r)?) {
         violations::withdraw(session.conn, id, successor, r.now)?;

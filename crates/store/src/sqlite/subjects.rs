@@ -5,6 +5,7 @@ use super::violations;
 use super::writer::Session;
 use super::{alerts, states};
 use crate::batch::{Judged, Result, SubjectJudge};
+use crate::evidence::Verdicts;
 use crate::preview::Overlay;
 use crate::rows::{self, PERIOD, corrupt};
 use crate::stage::{Seen, Stage, Window, days, fallen, over, settled};
@@ -95,7 +96,7 @@ fn file(
 ) -> Result<()> {
     let stated = settled(subject, judged)?;
     for v in &stated {
-        violations::upsert(session, v, stage.now)?;
+        violations::upsert(session, v, Verdicts::Shown, stage.now)?;
     }
     let standing = violations::standing(session.conn, subject, judged.settled_from)?;
     for (id, successor) in fallen(&stated, &standing) {

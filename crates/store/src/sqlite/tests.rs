@@ -66,6 +66,7 @@ fn fix(second: i64) -> FiledRecord {
         hash: waywarden_model::hash::content_hash(&record),
         received: Timestamp::from_secs(second),
         verdict: Verdict::Valid,
+        ahead: false,
         frame: 0,
         record,
     }

@@ -6,6 +6,7 @@ use super::rows::{Binder, all, marks};
 use super::writer::Session;
 use crate::batch::{OnFile, Result};
 use crate::episodes::{Former, Standing, Step, step};
+use crate::evidence::Verdicts;
 use crate::read::{ChangeKind, Status};
 use crate::rows::{Columns, VIOLATION, VIOLATION_COLUMNS, put_violation};
 use rusqlite::{Connection, OptionalExtension, Params};
@@ -27,8 +28,13 @@ pub(super) fn note_change(
 }
 
 /// Files a violation as the rules state it now; the same content again changes nothing. Gives
-/// whether anything changed.
-pub(super) fn upsert(session: &mut Session<'_>, v: &Violation, now: Timestamp) -> Result<bool> {
+/// whether anything changed. `verdicts`: those that its evidence copies.
+pub(super) fn upsert(
+    session: &mut Session<'_>,
+    v: &Violation,
+    verdicts: Verdicts,
+    now: Timestamp,
+) -> Result<bool> {
     let id = v.id();
     let Some(step) = step(former(session.conn, id)?.as_ref(), v)? else {
         return Ok(false);
@@ -42,7 +48,7 @@ pub(super) fn upsert(session: &mut Session<'_>, v: &Violation, now: Timestamp) -
         note_change(session.conn, id, step.revision, change, now)?;
     }
     if step.freeze {
-        evidence::freeze(session, v, step.revision, now)?;
+        evidence::freeze(session, v, step.revision, verdicts, now)?;
     }
     Ok(true)
 }

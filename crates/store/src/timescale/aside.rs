@@ -196,6 +196,6 @@ impl Taking {
 async fn of_newest(work: &Work<'_>, source: i32) -> Outcome<Verdict> {
     let sql = "SELECT verdict FROM positions WHERE source = $1 ORDER BY time DESC LIMIT 1";
     let on_file = work.opt(sql, &[&source]).await?;
-    let on_file = on_file.map(|row| rows::verdict(&mut Reader::new(&row)));
-    Ok(verdict(on_file.transpose()?))
+    let on_file = on_file.map(|row| rows::verdict_filed(&mut Reader::new(&row)));
+    Ok(verdict(on_file.transpose()?.map(|(verdict, _)| verdict)))
 }

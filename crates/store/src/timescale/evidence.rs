@@ -7,7 +7,7 @@ use super::newest::Newest;
 use super::trouble::Outcome;
 use super::work::Work;
 use crate::episodes::counts_driving;
-use crate::evidence::{COPIED, Copies, FRAME, Frame, ZSTD_LEVEL, frame};
+use crate::evidence::{Copies, FRAME, Frame, Verdicts, ZSTD_LEVEL, copied, frame};
 use crate::filed::limit;
 use crate::rows::{self, Cells, PERIOD, RECORD};
 use std::collections::BTreeMap;
@@ -49,7 +49,7 @@ async fn freeze_some(
             match found {
                 Found::Newest => copy_newest(work, span, newest, &mut copies, &mut frames)?,
                 Found::Rows(rows) => copy(span, &rows, &mut copies)?,
-                Found::Alone => copy_span(work, span, &mut copies).await?,
+                Found::Alone => copy_span(work, span, newest.verdicts, &mut copies).await?,
             }
         }
         gathered.push(copies);
@@ -107,6 +107,7 @@ async fn short_spans(work: &Work<'_>, spans: &[&Span], newest: &Newest<'_>) -> O
             short.push((span.from.millis(), (n, span)));
         }
     }
+    let columns = copied(newest.verdicts, "p");
     for chunk in work.by_chunk(short) {
         let mut table = Table::default();
         let mut last = chunk.last;
@@ -125,7 +126,7 @@ async fn short_spans(work: &Work<'_>, spans: &[&Span], newest: &Newest<'_>) -> O
             .put(&table, names, &more, |spans| {
                 format!(
                     "SELECT p.*, n.place FROM {spans}, LATERAL
-                         (SELECT {COPIED}, {RECORD}, hash FROM positions p
+                         (SELECT {columns}, {RECORD}, hash FROM positions p
                           WHERE p.source = n.source AND p.time BETWEEN n.\"from\" AND n.upto
                               AND p.time BETWEEN $5 AND $6
                           ORDER BY p.time, p.hash LIMIT $7) p
@@ -196,7 +197,12 @@ async fn read_frames(
     Ok(())
 }
 
-async fn copy_span(work: &Work<'_>, span: &Span, copies: &mut Copies) -> Outcome<()> {
+async fn copy_span(
+    work: &Work<'_>,
+    span: &Span,
+    verdicts: Verdicts,
+    copies: &mut Copies,
+) -> Outcome<()> {
     let source = work.source(&span.source)?;
     // Without `every`, the records of the first and of the last instant that has some.
     let only = if span.every {
@@ -208,8 +214,9 @@ async fn copy_span(work: &Work<'_>, span: &Span, copies: &mut Copies) -> Outcome
                        WHERE source = $1 AND time BETWEEN $2 AND $3))"
     };
     let sql = format!(
-        "SELECT {COPIED}, {RECORD} FROM positions
-         WHERE source = $1 AND time BETWEEN $2 AND $3 {only} ORDER BY time, hash LIMIT $4"
+        "SELECT {}, {RECORD} FROM positions
+         WHERE source = $1 AND time BETWEEN $2 AND $3 {only} ORDER BY time, hash LIMIT $4",
+        copied(verdicts, "positions")
     );
     let (from, to) = (span.from.millis(), span.to.millis());
     let room = limit(copies.room());

@@ -87,10 +87,13 @@ impl FactStore for TimescaleStore {
             return Ok(Vec::new());
         };
         let (time, hash) = behind(after);
-        let sql = "SELECT time, hash, verdict FROM positions
+        let sql = format!(
+            "SELECT time, hash, {} FROM positions
              WHERE source = $1 AND (time, hash) > ($2, $3) AND time >= $2
-             ORDER BY time, hash LIMIT $4";
-        let found = self.rows(sql, &[&id, &time, &hash, &rows(limit)]).await?;
+             ORDER BY time, hash LIMIT $4",
+            facts::verdict_shown("positions")
+        );
+        let found = self.rows(&sql, &[&id, &time, &hash, &rows(limit)]).await?;
         all(&found, |r| {
             let (time, hash) = (r.time()?, r.number::<i64>()?.cast_unsigned());
             Ok((time, hash, facts::verdict(r)?))

@@ -9,7 +9,7 @@ use refinery::embed_migrations;
 embed_migrations!("src/timescale/schema");
 
 /// Of the newest migration in `schema/`.
-pub(super) const SCHEMA: u32 = 5;
+pub(super) const SCHEMA: u32 = 6;
 /// Advisory lock under which databases are made ready: 'WYWD' and 1.
 const LOCK: i64 = 0x5759_5744_0000_0001;
 

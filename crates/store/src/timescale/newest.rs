@@ -2,6 +2,7 @@
 
 use super::positions::{Entry, Row};
 use crate::batch::{FiledFrame, FiledRecord};
+use crate::evidence::Verdicts;
 use waywarden_model::{Span, Timestamp};
 
 /// The new rows of a transaction.
@@ -13,6 +14,8 @@ pub(super) struct Newest<'a> {
     pub rows: Vec<(Row<'a>, Timestamp)>,
     /// False when something was on file that was promised to be newer than all there.
     pub promise_kept: bool,
+    /// Of what is read, where evidence does not rest on the new rows alone.
+    pub verdicts: Verdicts,
 }
 
 /// A row with the number of its frame, and the frame.

@@ -12,12 +12,13 @@ use super::trouble::{Outcome, Trouble};
 use super::work::Work;
 use crate::aside::NO_FRAME;
 use crate::batch::{AsideRecord, Committed, FiledRecord, SourceRecords};
-use crate::rows::{Cells, Columns, RECORD, put_record, put_said};
+use crate::evidence::Verdicts;
+use crate::rows::{Cells, Columns, RECORD, put_record, put_said, verdict_code};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
-use waywarden_model::{Timestamp, Verdict};
+use waywarden_model::Timestamp;
 
 /// Columns of the COPY: the key, receipt, frame, verdict, and [`RECORD`].
 const COLUMNS: i16 = 6 + 21;
@@ -86,6 +87,7 @@ pub(super) async fn file<'a>(
         entries,
         rows: new,
         promise_kept,
+        verdicts: Verdicts::Shown,
     };
     Ok((late, newest))
 }
@@ -204,7 +206,8 @@ async fn copy(
         let Ok(()) = c.long(Some(hash));
         let Ok(()) = c.long(Some(received.millis()));
         let Ok(()) = c.long(Some(frame));
-        let Ok(()) = c.short(Some(row.filed.verdict.code().into()));
+        let verdict = verdict_code(row.filed.verdict, row.filed.ahead);
+        let Ok(()) = c.short(Some(verdict.into()));
         let Ok(()) = put_record(c, &row.filed.record);
         true
     });
@@ -382,7 +385,7 @@ async fn note_latest(work: &Work<'_>, entries: &[Entry<'_>]) -> Outcome<()> {
 fn late(new: &[(Row<'_>, Timestamp)]) -> Vec<Concerned> {
     let mut spans: BTreeMap<i32, (Timestamp, Timestamp)> = BTreeMap::new();
     for (row, _) in new {
-        if !row.newer && row.filed.verdict == Verdict::Late {
+        if !row.newer && row.filed.ahead {
             let t = row.filed.record.time;
             let span = spans.entry(row.source).or_insert((t, t));
             *span = (span.0.min(t), span.1.max(t));

@@ -10,9 +10,10 @@ use super::work::Work;
 use super::{TimescaleStore, Who, Writing};
 use crate::batch::{Claim, DayState, Result};
 use crate::episodes::Standing;
+use crate::evidence::Verdicts;
 use crate::filed::{STORED, behind as behind_key, day_state, limit as rows, mark, stored};
 use crate::rebuild::{Due, Mark, RebuildStore, Rebuilt, Replaced, Reversed, StoredRecord, Stretch};
-use crate::rows::{Cells, Columns, PERIOD, RECORD, verdicts_shown};
+use crate::rows::{Cells, Columns, PERIOD, RECORD, verdict_judged, verdicts_shown};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use tokio_postgres::types::ToSql;
@@ -278,7 +279,7 @@ const LONG: usize = 64;
 async fn set_run(work: &Work<'_>, source: i32, run: &Reversed) -> Outcome<()> {
     let sql = "UPDATE positions SET verdict = $5
                WHERE source = $1 AND time BETWEEN $2 AND $3 AND verdict = $4";
-    let (was, is) = (i16::from(run.was.code()), i16::from(run.is.code()));
+    let (was, is) = (i16::from(run.was_code()), i16::from(run.is.code()));
     let times = run.keys.iter().map(|(time, _)| (time.millis(), ()));
     for chunk in work.by_chunk(times) {
         let bounds = (&chunk.first, &chunk.last);
@@ -324,12 +325,12 @@ async fn set_verdicts(work: &Work<'_>, source: i32, r: &Rebuilt) -> Outcome<()> 
 pub(super) async fn note_latest(work: &Work<'_>, source: i32) -> Outcome<()> {
     work.execute("DELETE FROM latest WHERE source = $1", &[&source])
         .await?;
-    let columns = "source, time, hash, received, verdict, lat, lon, speed, course, ignition, \
-                   said, driver";
+    let columns = "source, time, hash, received, lat, lon, speed, course, ignition, said, driver";
     let sql = format!(
-        "INSERT INTO latest ({columns}) SELECT {columns} FROM positions
+        "INSERT INTO latest ({columns}, verdict) SELECT {columns}, {} FROM positions
          WHERE source = $1 AND lat IS NOT NULL AND verdict IN ({})
          ORDER BY time DESC, hash LIMIT 1",
+        verdict_judged(),
         verdicts_shown()
     );
     work.execute(&sql, &[&source]).await?;
@@ -368,7 +369,11 @@ async fn replace_periods(work: &Work<'_>, source: i32, r: &Rebuilt) -> Outcome<u
 async fn replace_violations(work: &mut Work<'_>, r: &Rebuilt, done: &mut Replaced) -> Outcome<()> {
     let stated: Vec<_> = r.violations.iter().collect();
     let mut upserts = Upserts::default();
-    violations::upsert(work, &mut upserts, &stated, &Newest::default(), r.now).await?;
+    let nothing_filed = Newest {
+        verdicts: Verdicts::Judged,
+        ..Newest::default()
+    };
+    violations::upsert(work, &mut upserts, &stated, &nothing_filed, r.now).await?;
     done.stated = upserts.stated;
     let gone = r.fallen(&standing(work, r).await?);
     violations::withdraw(work, &gone, r.now).await?;

@@ -22,6 +22,7 @@ fn valid(record: Record) -> FiledRecord {
         hash: content_hash(&record),
         received: at(0),
         verdict: Verdict::Valid,
+        ahead: false,
         frame: 0,
         record,
     }

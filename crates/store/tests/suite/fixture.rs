@@ -195,6 +195,7 @@ pub fn filed(second: i64, kmh: i32) -> FiledRecord {
         hash: content_hash(&record),
         received: at(second + 1),
         verdict: Verdict::Valid,
+        ahead: false,
         frame: 0,
         record,
     }
@@ -203,7 +204,7 @@ pub fn filed(second: i64, kmh: i32) -> FiledRecord {
 /// Of the usual source; what is older is late.
 pub fn records(newer: Vec<FiledRecord>, older: Vec<FiledRecord>) -> SourceRecords {
     let late = |mut r: FiledRecord| {
-        r.verdict = Verdict::Late;
+        r.ahead = true;
         r
     };
     let older = older.into_iter().map(late).collect();

@@ -1,14 +1,19 @@
 //! A source judged again: one transaction that replaces what it says.
 
 use crate::fixture::{Fixture, SOURCE, at, batch, filed, overspeed, records};
-use waywarden_model::{DayRow, Distance, LocalDay, Period, Subject, Verdict, Violation};
-use waywarden_store::read::{ChangeKind, Decision, Status};
+use waywarden_model::{
+    DayRow, Distance, InvalidReason, LocalDay, Period, Subject, Verdict, Violation,
+};
+use waywarden_store::read::{ChangeKind, Decision, PositionPage, Status};
 use waywarden_store::{
     Claim, DayState, Due, Mark, Rebuilt, Replaced, Reversed, SavedState, SourcePreview, StoreError,
+    StoredRecord,
 };
 
 both!(
     what_is_judged_again_takes_the_place_of_what_was,
+    a_likely_verdict_counts_as_soon_as_no_mark_covers_it,
+    evidence_says_what_took_no_part_in_judging,
     of_a_run_of_verdicts_others_that_lie_among_it_stand,
     a_mark_that_grew_meanwhile_stands,
     a_reviewed_violation_is_kept_and_linked_to_its_successor,
@@ -97,7 +102,7 @@ fn moved(start: i64) -> Violation {
 
 async fn what_is_judged_again_takes_the_place_of_what_was(f: Fixture) {
     let (claim, mark_read) = marked(&f).await;
-    let late = filed(10, 80);
+    let jump = Verdict::Invalid(InvalidReason::ImpliedSpeed);
     let state = SavedState {
         source: SOURCE.into(),
         position: 2,
@@ -105,11 +110,7 @@ async fn what_is_judged_again_takes_the_place_of_what_was(f: Fixture) {
         bytes: vec![9],
     };
     let rebuilt = Rebuilt {
-        verdicts: vec![Reversed::one(
-            Verdict::Late,
-            Verdict::Valid,
-            (at(10), late.hash),
-        )],
+        verdicts: vec![Reversed::one(&on_file(&f, 10).await, jump)],
         violations: vec![moved(10)],
         periods: vec![period(0, 40)],
         day_rows: vec![DayRow {
@@ -128,7 +129,8 @@ async fn what_is_judged_again_takes_the_place_of_what_was(f: Fixture) {
     assert_eq!(replaced.periods, 2);
     let source = SOURCE.into();
     let filed = f.store.filed_after(&source, None, 9).await.unwrap();
-    assert_eq!(filed.iter().filter(|r| r.2 == Verdict::Valid).count(), 3);
+    let verdicts: Vec<_> = filed.iter().map(|r| r.2).collect();
+    assert_eq!(verdicts, [Verdict::Valid, jump, Verdict::Valid]);
     assert_eq!(
         f.store.violations_after(None, 9).await.unwrap(),
         [moved(10)]
@@ -173,6 +175,83 @@ async fn what_is_judged_again_takes_the_place_of_what_was(f: Fixture) {
     assert!(next.epoch > claim.epoch);
 }
 
+/// The record of that second.
+async fn on_file(f: &Fixture, second: i64) -> StoredRecord {
+    let all = f.store.stored_records(&SOURCE.into(), None, 999).await;
+    let mut all = all.unwrap().into_iter();
+    all.find(|r| r.record.time == at(second)).unwrap()
+}
+
+/// What a reader sees of the source.
+async fn seen(f: &Fixture) -> Vec<Option<&'static str>> {
+    let page = PositionPage {
+        source: SOURCE.into(),
+        from: at(-1000),
+        to: at(1000),
+        after: None,
+        limit: 999,
+    };
+    let positions = f.store.positions(&page).await.unwrap();
+    let seen: Vec<_> = positions.iter().map(|p| p.verdict.reason()).collect();
+    let facts = f.store.filed_after(&SOURCE.into(), None, 999).await;
+    let facts: Vec<_> = facts.unwrap().iter().map(|r| r.2.reason()).collect();
+    assert_eq!(seen, facts);
+    seen
+}
+
+/// The rows need not be written again where the judging says what was likely.
+async fn a_likely_verdict_counts_as_soon_as_no_mark_covers_it(f: Fixture) {
+    let (claim, read) = marked(&f).await;
+    let late = on_file(&f, 10).await;
+    assert_eq!((late.verdict, late.ahead), (Verdict::Valid, true));
+    assert_eq!(seen(&f).await, [None, Some("late"), None]);
+    f.store.replace(&claim, nothing(read)).await.unwrap();
+    assert_eq!(seen(&f).await, [None, None, None]);
+    // Another that comes behind it waits, and so does it again, since the mark covers both.
+    let later = batch(vec![records(vec![], vec![filed(5, 80), filed(20, 80)])]);
+    f.store.commit(&claim, 2, 3, later).await.unwrap();
+    let waits = Some("late");
+    assert_eq!(seen(&f).await, [None, waits, waits, waits, None]);
+    let read = mark(&f).await.unwrap();
+    f.store.replace(&claim, nothing(read)).await.unwrap();
+    assert_eq!(seen(&f).await, [None; 5]);
+    let latest = f.store.latest(1).await.unwrap();
+    assert_eq!(latest[0].verdict, Verdict::Valid);
+}
+
+/// Verdicts of the records that the evidence of a violation of this length holds.
+async fn copied(f: &Fixture, v: &Violation) -> Vec<Option<String>> {
+    let frozen = f.store.evidence(v.id()).await.unwrap().unwrap();
+    let body: serde_json::Value = serde_json::from_str(&frozen.body).unwrap();
+    let records = body["records"].as_array().unwrap().iter();
+    records
+        .map(|r| r["verdict"].as_str().map(str::to_owned))
+        .collect()
+}
+
+async fn evidence_says_what_took_no_part_in_judging(f: Fixture) {
+    let (claim, read) = marked(&f).await;
+    let mut closed = overspeed(30, false);
+    closed.duration_ms = 1;
+    let mut b = batch(vec![]);
+    b.violations = vec![closed.clone()];
+    f.store.commit(&claim, 2, 3, b).await.unwrap();
+    let waits = Some("late".to_owned());
+    assert_eq!(copied(&f, &closed).await, [None, waits, None]);
+    // More comes while it is judged again: what was judged is copied as it was judged.
+    let mut later = batch(vec![records(vec![], vec![filed(500, 80)])]);
+    later.now = at(2000);
+    f.store.commit(&claim, 3, 4, later).await.unwrap();
+    closed.duration_ms = 2;
+    let rebuilt = Rebuilt {
+        violations: vec![closed.clone()],
+        ..nothing(read)
+    };
+    f.store.replace(&claim, rebuilt).await.unwrap();
+    assert!(mark(&f).await.is_some());
+    assert_eq!(copied(&f, &closed).await, [None, None, None]);
+}
+
 async fn of_a_run_of_verdicts_others_that_lie_among_it_stand(f: Fixture) {
     let (claim, read) = marked(&f).await;
     // Over a week, so that the server has them in two chunks; records of other verdicts before,
@@ -180,29 +259,26 @@ async fn of_a_run_of_verdicts_others_that_lie_among_it_stand(f: Fixture) {
     let seconds: Vec<i64> = (40..200).chain(620_000..620_040).collect();
     let mut late = records(vec![], seconds.iter().map(|s| filed(*s, 50)).collect());
     let others = [0, 70, 199].map(|n| {
-        late.older[n].verdict = Verdict::Held;
+        (late.older[n].verdict, late.older[n].ahead) = (Verdict::Held, false);
         late.older[n].record.time
     });
     let run: Vec<_> = late.older[1..199]
         .iter()
-        .filter(|r| r.verdict == Verdict::Late)
+        .filter(|r| r.ahead)
         .map(|r| (r.record.time, r.hash))
         .collect();
-    f.store
-        .commit(&claim, 2, 3, batch(vec![late]))
-        .await
-        .unwrap();
-    let alone = Reversed::one(
-        Verdict::Valid,
-        Verdict::Unjudged,
-        (at(30), filed(30, 80).hash),
-    );
+    let mut more = batch(vec![late]);
+    more.now = at(2000);
+    f.store.commit(&claim, 2, 3, more).await.unwrap();
+    let frozen = Verdict::Invalid(InvalidReason::FrozenSpeed);
+    let alone = Reversed::one(&on_file(&f, 30).await, Verdict::Unjudged);
     let rebuilt = Rebuilt {
         verdicts: vec![
             alone,
             Reversed {
-                was: Verdict::Late,
-                is: Verdict::Valid,
+                was: Verdict::Valid,
+                ahead: true,
+                is: frozen,
                 keys: run,
             },
         ],
@@ -217,10 +293,12 @@ async fn of_a_run_of_verdicts_others_that_lie_among_it_stand(f: Fixture) {
         .unwrap();
     for (time, _, verdict) in &filed {
         let expected = match time {
+            // Its mark grew meanwhile.
             t if *t == at(10) => Verdict::Late,
+            t if *t == at(0) => Verdict::Valid,
             t if *t == at(30) => Verdict::Unjudged,
             t if others.contains(t) => Verdict::Held,
-            _ => Verdict::Valid,
+            _ => frozen,
         };
         assert_eq!(*verdict, expected, "at {time}");
     }

@@ -21,8 +21,8 @@ use waywarden_store::read::Decision;
 use waywarden_store::timescale::Extension;
 use waywarden_store::{
     AsideReason, AsideRecord, Batch, DayState, Due, Gap, Judged, Options, PoisonMessage,
-    ReadOfData, RegisterChange, Role, SavedState, SqliteStore, SubjectJudge, TimescaleOptions,
-    TimescaleStore, Token, timescale_schema_of,
+    ReadOfData, Redecoded, RegisterChange, Role, SavedState, SqliteStore, Stretch, SubjectJudge,
+    TimescaleOptions, TimescaleStore, Token, timescale_schema_of,
 };
 
 const DAY: LocalDay = LocalDay(20_522);
@@ -139,9 +139,23 @@ fn everything() -> Batch {
         tail: Some(u64::MAX),
         ..batch(vec![records(
             vec![filed(0, 80), filed(10, 80), filed(20, 80)],
-            vec![],
+            vec![filed(5, 80)],
         )])
     }
+}
+
+/// A frame decoded again, which does not hold its last record any more.
+async fn unsay_the_last(store: &dyn Store) {
+    let all = store.framed(&Stretch::behind(SOURCE.into(), at(0))).await;
+    let last = all.unwrap().into_iter().max_by_key(|r| r.time).unwrap();
+    let redecoded = Redecoded {
+        source: SOURCE.into(),
+        frames: vec![last.frame],
+        unsaid: vec![last],
+        said: Vec::new(),
+    };
+    let asked = store.ask_redecoded(redecoded, 1, at(2500)).await;
+    asked.unwrap();
 }
 
 async fn fill(store: &dyn Store) {
@@ -176,6 +190,7 @@ async fn fill(store: &dyn Store) {
         ..batch(vec![])
     };
     store.commit(&claim, 4, 5, more).await.unwrap();
+    unsay_the_last(store).await;
     let (decision, id) = (Decision::Confirmed, overspeed(20, false).id());
     let reviewed = store.review(id, 1, decision, "seen", "night desk", at(3000));
     reviewed.await.unwrap();
@@ -305,7 +320,6 @@ async fn a_file_of_the_version_before_is_brought_to_this_one() {
     assert_eq!(seen(&store).await, expected);
     drop(store);
     let once = all();
-    assert_ne!(once.1, columns, "the newest migration changed something");
     let store = open();
     assert_eq!(all(), once);
     let version = waywarden_store::schema_of(&old).unwrap();
@@ -382,7 +396,6 @@ async fn migrate_a_database(extension: Extension) {
     assert_eq!(seen(&store).await, expected);
     drop(store);
     let now = self::columns(&client).await;
-    assert_ne!(now, columns, "the newest migration changed something");
     let once = rows(&client, &now).await;
     let store = TimescaleStore::open(&old.server, with()).await.unwrap();
     assert_eq!(self::columns(&client).await, now);

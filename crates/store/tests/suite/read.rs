@@ -32,6 +32,7 @@ fn record(second: i64) -> FiledRecord {
         hash: content_hash(&record),
         received: at(second + 1),
         verdict: Verdict::Valid,
+        ahead: false,
         frame: 0,
         record,
     }

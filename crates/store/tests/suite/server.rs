@@ -27,7 +27,7 @@ async fn many_may_make_a_database_ready_at_once() {
         timescale_schema_of(&database.server, &options())
             .await
             .unwrap(),
-        Some(5)
+        Some(6)
     );
 }
 

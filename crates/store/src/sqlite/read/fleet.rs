@@ -1,7 +1,7 @@
 //! Last fixes, tracks, driving periods and the rows of days.
 
 use crate::batch::Result;
-use crate::filed::{LATEST, STORED, limit as rows};
+use crate::filed::{LATEST, limit as rows, position_columns};
 use crate::read::{DayFilter, FiledDay, FiledPosition, Latest, PositionPage};
 use crate::rows::{self as facts, Columns, DAY_ROW, DRIVER_DAY, PERIOD, RECORD};
 use crate::sqlite::rows::all;
@@ -49,8 +49,9 @@ pub(super) fn positions(c: &Connection, page: &PositionPage) -> Result<Vec<Filed
     // The first page takes its first key too.
     let comparison = if page.after.is_some() { ">" } else { ">=" };
     let sql = format!(
-        "SELECT {STORED}, {RECORD} FROM positions WHERE source = ? \
-         AND (time, hash) {comparison} (?, ?) AND time < ? ORDER BY time, hash LIMIT ?"
+        "SELECT {}, {RECORD} FROM positions WHERE source = ? \
+         AND (time, hash) {comparison} (?, ?) AND time < ? ORDER BY time, hash LIMIT ?",
+        position_columns()
     );
     let key = (source, time, hash, page.to.millis(), rows(page.limit));
     all(c, &sql, key, |r| crate::filed::position(r, &page.source))

@@ -2,7 +2,7 @@
 
 use super::filter::Filter;
 use crate::batch::Result;
-use crate::filed::{LATEST, STORED, behind, limit as rows};
+use crate::filed::{LATEST, behind, limit as rows, position_columns};
 use crate::read::{DayFilter, FiledDay, FiledPosition, Latest, PositionPage};
 use crate::rows::{self as facts, Columns, DAY_ROW, DRIVER_DAY, PERIOD, RECORD};
 use crate::timescale::cells::{all, written};
@@ -52,9 +52,10 @@ pub(super) async fn positions(
     // The bounds of the time alone are for the choice of chunks.
     let least = from.max(time);
     let sql = format!(
-        "SELECT {STORED}, {RECORD} FROM positions
+        "SELECT {}, {RECORD} FROM positions
          WHERE source = $1 AND time >= $2 AND time < $3 AND (time, hash) > ($4, $5)
-         ORDER BY time, hash LIMIT $6"
+         ORDER BY time, hash LIMIT $6",
+        position_columns()
     );
     let key = (rows(page.limit), hash);
     let found = store

@@ -1,0 +1,4 @@
+-- The verdict of a position is 128 and its number where it was given ahead of being judged. It counts
+-- as soon as no mark of the source covers the position: judging what came late writes the rows again
+-- that turn out otherwise, and no others. Nothing changes in what is on file; a program that does
+-- not know of it must not read it.
