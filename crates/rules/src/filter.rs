@@ -1,8 +1,7 @@
 //! The validity filter (TT 71/2024 Annex II.I.1, readings A1 to A9).
 
 use crate::distance::takes_at_least;
-use crate::profile::Filter;
-use crate::state::Anchor;
+use crate::profile::{Filter, Profiles};
 use serde::{Deserialize, Serialize};
 use waywarden_model::{InvalidReason, Position, Record, Speed, Timestamp, Verdict};
 
@@ -35,10 +34,10 @@ pub(crate) struct FilterState {
     equal_last: Option<(Speed, Position)>,
 }
 
-/// Judges one fix; `None` for a record that has no position.
+/// Judges one fix behind the last valid one; `None` for a record that has no position.
 pub(crate) fn check(
     state: &mut FilterState,
-    last: Option<&Anchor>,
+    last: Option<(Timestamp, Position)>,
     record: &Record,
     limits: &Filter,
 ) -> Option<Filtered> {
@@ -56,13 +55,31 @@ pub(crate) fn check(
     })
 }
 
-/// What the filter says of a record by itself, while those around it are not known: whether it jumps
-/// or its speed is frozen is left out.
-pub(crate) fn alone(record: &Record, limits: &Filter) -> Verdict {
-    match check(&mut FilterState::default(), None, record, limits) {
-        None => Verdict::NotAFix,
-        Some(Filtered::Valid(_) | Filtered::Anchored(_)) => Verdict::Valid,
-        Some(Filtered::Invalid(reason) | Filtered::Placed(reason)) => Verdict::Invalid(reason),
+/// Verdicts of records that wait for being judged, from those of the source that came before them
+/// alone: a device that sends what it kept sends it in its order, so most of them turn out right.
+#[derive(Debug, Default)]
+pub struct Ahead {
+    filter: FilterState,
+    valid: Option<(Timestamp, Position)>,
+    last: Option<Timestamp>,
+}
+
+impl Ahead {
+    /// The verdict that the record will most likely have once it is judged.
+    pub fn verdict(&mut self, record: &Record, profiles: &Profiles) -> Verdict {
+        if self.last.is_some_and(|last| record.time < last) {
+            *self = Self::default();
+        }
+        self.last = Some(record.time);
+        let limits = &profiles.at(record.time).filter;
+        match check(&mut self.filter, self.valid, record, limits) {
+            None => Verdict::NotAFix,
+            Some(Filtered::Valid(fix) | Filtered::Anchored(fix)) => {
+                self.valid = Some((record.time, fix.position));
+                Verdict::Valid
+            }
+            Some(Filtered::Invalid(reason) | Filtered::Placed(reason)) => Verdict::Invalid(reason),
+        }
     }
 }
 
@@ -84,7 +101,7 @@ fn bad_position(record: &Record, p: Position, limits: &Filter) -> Option<Invalid
 /// that agrees with the ones before it (A3b).
 fn follow(
     state: &mut FilterState,
-    last: Option<&Anchor>,
+    last: Option<(Timestamp, Position)>,
     time: Timestamp,
     position: Position,
     limits: &Filter,
@@ -97,7 +114,7 @@ fn follow(
             limits.implied_speed_kmh,
         )
     };
-    if !last.is_some_and(|l| jumps(l.time, l.position)) {
+    if !last.is_some_and(|(from, place)| jumps(from, place)) {
         state.rejected = 0;
         state.rejected_last = None;
         return Some(false);

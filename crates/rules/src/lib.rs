@@ -27,9 +27,10 @@ mod transmission_gap;
 mod unregistered_stop;
 mod whom;
 
+pub use filter::Ahead;
 pub use profile::{Badge, Library, Profile, ProfileError, Profiles};
 pub use state::{Outputs, SourceState, StateError};
-pub use step::{Admit, Context, admit, end_day, finish, flush, step, verdict_ahead};
+pub use step::{Admit, Context, admit, end_day, finish, flush, step};
 
 /// Version of the engine, kept with every saved state: where it differs, a source is rebuilt.
 pub const ENGINE_VERSION: u32 = 4;

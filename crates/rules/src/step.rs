@@ -75,11 +75,6 @@ pub fn admit(
     }
 }
 
-/// The verdict that a record will most likely have once it is judged among those around it.
-pub fn verdict_ahead(record: &Record, profiles: &Profiles) -> Verdict {
-    filter::alone(record, &profiles.at(record.time).filter)
-}
-
 /// Folds one record in. Records of a source come in order of event time, each strictly later than
 /// the one before it; sorting and choosing among records of one instant (A1, A2) is the caller's.
 pub fn step(
@@ -120,7 +115,7 @@ fn judge(
 ) -> Verdict {
     let filtered = filter::check(
         &mut state.filter,
-        state.last.as_ref(),
+        state.last.as_ref().map(|l| (l.time, l.position)),
         record,
         &profile.filter,
     );

@@ -13,7 +13,9 @@ use waywarden_model::{
 };
 use waywarden_roads::Network;
 use waywarden_rules::evaluate::{Evaluation, evaluate, input, sort};
-use waywarden_rules::{Context, Outputs, Profiles, SourceState, end_day, finish, flush, step};
+use waywarden_rules::{
+    Ahead, Context, Outputs, Profiles, SourceState, end_day, finish, flush, step,
+};
 
 const START_S: i64 = 1_773_100_800; // 2026-03-10T00:00:00Z
 
@@ -304,6 +306,21 @@ proptest! {
         prop_assert_eq!(plain.violations, broken.violations);
         prop_assert_eq!(plain.periods, broken.periods);
         prop_assert_eq!(plain.day_rows, broken.day_rows);
+    }
+
+    /// Of records that come in their order, what is filed ahead of judging is what judging says.
+    #[test]
+    fn verdicts_ahead_are_right_in_order(legs in prop::collection::vec(leg(), 1..12)) {
+        let world = World::new();
+        let ctx = world.context();
+        let mut records = journey(&legs);
+        sort(&mut records);
+        let (mut state, mut ahead) = (SourceState::new("14C1".into()), Ahead::default());
+        let mut out = Outputs::default();
+        for r in &records {
+            let judged = step(&mut state, r, &ctx, &mut out);
+            prop_assert_eq!(ahead.verdict(r, &world.profiles), judged);
+        }
     }
 
     #[test]

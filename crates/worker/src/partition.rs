@@ -421,9 +421,7 @@ impl Partition {
         let held = self.stage.source_mut(&source);
         again.rebuilt.state = again.state.as_ref().map(|state| held.saved_with(state));
         let replaced = self.store.replace(&self.claim, again.rebuilt).await?;
-        if let Some(state) = again.state {
-            self.stage.source_mut(&source).rebuilt(state);
-        }
+        self.stage.source_mut(&source).rebuilt(again.state);
         let took = begun.elapsed();
         let filing = took.saturating_sub(judging);
         tracing::debug!(partition, ?replaced, ?took, ?filing, "late data judged");

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use waywarden_model::hash::content_hash;
 use waywarden_model::{LocalDay, Record, SourceId, Timestamp, Verdict};
 use waywarden_rules::{
-    Context, ENGINE_VERSION, Outputs, SourceState, StateError, end_day, step, verdict_ahead,
+    Ahead, Context, ENGINE_VERSION, Outputs, SourceState, StateError, end_day, step,
 };
 use waywarden_store::{DayState, SavedState};
 
@@ -34,9 +34,9 @@ impl Made {
         }
     }
 
-    fn ahead(record: &Record, ctx: &Context<'_>) -> Self {
+    const fn likely(verdict: Verdict) -> Self {
         Self {
-            verdict: verdict_ahead(record, ctx.profiles),
+            verdict,
             ahead: true,
         }
     }
@@ -54,6 +54,8 @@ pub(crate) struct Source {
     /// The state that another version of the engine saved: nothing is judged before it has been
     /// rebuilt.
     pending: Option<Foreign>,
+    /// Of what came late since it was last judged again.
+    ahead: Option<Box<Ahead>>,
     pub watch: Watch,
 }
 
@@ -80,6 +82,7 @@ impl Source {
             position: 0,
             changed: false,
             pending: None,
+            ahead: None,
             watch: Watch::default(),
         }
     }
@@ -155,8 +158,10 @@ impl Source {
         self.changed = true;
     }
 
-    /// Takes the state that judging its records again gave.
-    pub fn rebuilt(&mut self, state: SourceState) {
+    /// Takes the state that judging its records again gave; none where that stopped early.
+    pub fn rebuilt(&mut self, state: Option<SourceState>) {
+        self.ahead = None;
+        let Some(state) = state else { return };
         self.filed_until = self.filed_until.max(state.last_time());
         self.state = state;
         self.pending = None;
@@ -198,17 +203,24 @@ impl Source {
     ) -> Place {
         self.changed = true;
         if self.filed_until.is_some_and(|t| record.time <= t) {
-            let made = unjudged.map_or_else(|| Made::ahead(record, ctx), Made::settled);
-            return Place::Older(made);
+            return Place::Older(match unjudged {
+                Some(verdict) => Made::settled(verdict),
+                None => self.likely(record, ctx),
+            });
         }
         self.filed_until = Some(record.time);
         if let Some(verdict) = unjudged {
             return Place::Newer(Made::settled(verdict));
         }
         if self.is_pending() {
-            return Place::Newer(Made::ahead(record, ctx));
+            return Place::Newer(self.likely(record, ctx));
         }
         Place::Newer(Made::settled(judge(&mut self.state, record, ctx, out)))
+    }
+
+    fn likely(&mut self, record: &Record, ctx: &Context<'_>) -> Made {
+        let ahead = self.ahead.get_or_insert_default();
+        Made::likely(ahead.verdict(record, ctx.profiles))
     }
 
     /// Whether a driving period goes on, as far as it was judged.
