@@ -1,5 +1,6 @@
 //! Messages to bytes and back: the versioned Protobuf form of `proto/waywarden/v1/log.proto`.
 
+mod differences;
 mod write;
 
 use bytes::Bytes;
@@ -17,8 +18,12 @@ mod proto {
     include!(concat!(env!("OUT_DIR"), "/waywarden.v1.rs"));
 }
 
-/// The version that this program writes, and the only one that it reads.
-pub const VERSION: u32 = 1;
+/// Of messages without records, and of frames whose records stand each for itself, which are read.
+const PLAIN: u32 = 1;
+/// Of frames whose records are differences.
+const DIFFERENCES: u32 = 2;
+/// The newest version, as which frames are written.
+pub const VERSION: u32 = DIFFERENCES;
 
 /// Why bytes are not a message.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -27,7 +32,7 @@ pub enum DecodeError {
     #[error("not a message of the log")]
     Malformed,
     /// Written by another version of the program.
-    #[error("message of version {found}, this program reads version {VERSION}")]
+    #[error("message of version {found}, this program reads up to {VERSION}")]
     Version { found: u32 },
     /// Neither frame nor tick nor registry version.
     #[error("a message without content")]
@@ -62,7 +67,7 @@ const KEEP_RAW: usize = 256 * 1024;
 /// Encodes a message into its versioned Protobuf form.
 pub fn encode(message: &Message) -> Bytes {
     let body = match message {
-        Message::Frame(frame) => return Bytes::from(write::frame(VERSION, frame)),
+        Message::Frame(frame) => return Bytes::from(write::frame(DIFFERENCES, frame)),
         Message::Tick(tick) => Body::Tick(proto::Tick {
             gateway: tick.gateway.clone(),
             listening_since_ms: tick.listening_since.millis(),
@@ -71,7 +76,7 @@ pub fn encode(message: &Message) -> Bytes {
         Message::Registry(number) => Body::Registry(*number),
     };
     let envelope = proto::Envelope {
-        version: VERSION,
+        version: PLAIN,
         body: Some(body),
     };
     Bytes::from(envelope.encode_to_vec())
@@ -85,7 +90,7 @@ pub fn encode(message: &Message) -> Bytes {
 pub fn decode(bytes: &[u8]) -> Result<Message, DecodeError> {
     // The header alone first: a message of another version may not be readable as this one.
     let header = proto::Header::decode(bytes).map_err(|_| DecodeError::Malformed)?;
-    if header.version != VERSION {
+    if !(PLAIN..=VERSION).contains(&header.version) {
         return Err(DecodeError::Version {
             found: header.version,
         });
@@ -123,6 +128,7 @@ fn clear_frame(frame: &mut proto::Frame) {
     frame.received_ms = 0;
     frame.held = false;
     frame.records.clear();
+    frame.differences.clear();
     frame.raw.clear();
     frame.told_offset_s = None;
 }
@@ -130,7 +136,9 @@ fn clear_frame(frame: &mut proto::Frame) {
 /// One huge frame must not hold its memory in every thread for ever.
 fn shrink(scratch: &mut proto::Envelope) {
     if let Some(Body::Frame(frame)) = &scratch.body
-        && (frame.records.capacity() > KEEP_RECORDS || frame.raw.capacity() > KEEP_RAW)
+        && (frame.records.capacity() > KEEP_RECORDS
+            || frame.differences.capacity() > KEEP_RECORDS
+            || frame.raw.capacity() > KEEP_RAW)
     {
         scratch.body = None;
     }
@@ -141,10 +149,11 @@ fn take_frame(frame: &mut proto::Frame) -> Result<Frame, DecodeError> {
         .ok()
         .and_then(Protocol::from_u8)
         .ok_or(DecodeError::Value("protocol"))?;
-    let mut records = Vec::with_capacity(frame.records.len());
+    let mut records = Vec::with_capacity(frame.records.len() + frame.differences.len());
     for r in frame.records.drain(..) {
         records.push(record_in(r)?);
     }
+    differences::read(&mut frame.differences, &mut records)?;
     Ok(Frame {
         source: frame.source.as_str().into(),
         protocol,
@@ -159,26 +168,17 @@ fn take_frame(frame: &mut proto::Frame) -> Result<Frame, DecodeError> {
 fn record_in(r: proto::Record) -> Result<Record, DecodeError> {
     Ok(Record {
         time: Timestamp::from_millis(r.time_ms),
-        kind: u8::try_from(r.kind)
-            .ok()
-            .and_then(RecordKind::from_u8)
-            .ok_or(DecodeError::Value("kind"))?,
+        kind: kind_in(r.kind)?,
         position: match (r.lat, r.lon) {
             (None, None) => None,
-            (Some(lat), Some(lon)) => {
-                Some(Position::new(lat, lon).ok_or(DecodeError::Value("position"))?)
-            }
+            (Some(lat), Some(lon)) => Some(position_in(lat, lon)?),
             _ => return Err(DecodeError::Value("position")),
         },
         valid: r.valid,
         altitude_dm: r.altitude_dm,
         speed: r.speed_centi.map(Speed::from_centi),
         course: r.course_centi.map(course_in).transpose()?,
-        satellites: r
-            .satellites
-            .map(u8::try_from)
-            .transpose()
-            .map_err(|_| DecodeError::Value("satellites"))?,
+        satellites: r.satellites.map(satellites_in).transpose()?,
         ignition: r.ignition,
         motion: r.motion,
         door: r.door,
@@ -200,6 +200,19 @@ fn record_in(r: proto::Record) -> Result<Record, DecodeError> {
             vin: r.vin.map(String::into_boxed_str),
         },
     })
+}
+
+fn kind_in(number: u32) -> Result<RecordKind, DecodeError> {
+    let kind = u8::try_from(number).ok().and_then(RecordKind::from_u8);
+    kind.ok_or(DecodeError::Value("kind"))
+}
+
+fn position_in(lat: f64, lon: f64) -> Result<Position, DecodeError> {
+    Position::new(lat, lon).ok_or(DecodeError::Value("position"))
+}
+
+fn satellites_in(count: u32) -> Result<u8, DecodeError> {
+    u8::try_from(count).map_err(|_| DecodeError::Value("satellites"))
 }
 
 fn course_in(centi: u32) -> Result<Course, DecodeError> {
@@ -236,13 +249,20 @@ mod tests {
         envelope(VERSION, Some(Body::Frame(f)))
     }
 
+    /// The last of two records in a frame of version 2.
+    fn differs(f: &mut proto::Frame, change: impl FnOnce(&mut proto::Difference)) {
+        f.records.clear();
+        f.differences = vec![proto::Difference::default(); 2];
+        change(&mut f.differences[1]);
+    }
+
     #[test]
     fn another_version_is_named() {
-        let error = decode(&envelope(2, Some(Body::Registry(1)))).unwrap_err();
-        assert_eq!(error, DecodeError::Version { found: 2 });
+        let error = decode(&envelope(3, Some(Body::Registry(1)))).unwrap_err();
+        assert_eq!(error, DecodeError::Version { found: 3 });
         assert_eq!(
             error.to_string(),
-            "message of version 2, this program reads version 1"
+            "message of version 3, this program reads up to 2"
         );
         // Field 2 of a later version may be anything: the version is still what is reported.
         assert_eq!(
@@ -255,7 +275,7 @@ mod tests {
     #[test]
     fn values_outside_the_vocabulary_are_refused() {
         type Change = fn(&mut proto::Frame);
-        let cases: [(&str, Change); 7] = [
+        let cases: [(&str, Change); 14] = [
             ("protocol", |f| f.protocol = 99),
             ("kind", |f| f.records[0].kind = 300),
             ("position", |f| f.records[0].lat = Some(1.0)),
@@ -267,6 +287,17 @@ mod tests {
             ("satellites", |f| f.records[0].satellites = Some(256)),
             ("driver", |f| {
                 f.records[0].driver = Some(Driver::Nobody(false));
+            }),
+            ("kind", |f| differs(f, |d| d.kind = Some(300))),
+            ("position", |f| differs(f, |d| d.lat = Some(1.0))),
+            ("position", |f| differs(f, |d| d.lat_e7 = 900_000_001)),
+            ("position", |f| differs(f, |d| d.lon_e7 = i64::MIN)),
+            ("course", |f| differs(f, |d| d.course_centi = Some(36_000))),
+            ("satellites", |f| differs(f, |d| d.satellites = Some(256))),
+            ("driver", |f| {
+                differs(f, |d| {
+                    d.driver = Some(proto::difference::Driver::NotSaid(false))
+                });
             }),
         ];
         for (field, change) in cases {

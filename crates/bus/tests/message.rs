@@ -17,8 +17,17 @@ mod generated {
     include!(concat!(env!("OUT_DIR"), "/waywarden.v1.rs"));
 }
 
+/// As devices write them, in ten-millionths of a degree, and any other.
 fn position() -> impl Strategy<Value = Position> {
-    (-90.0..=90.0f64, -180.0..=180.0f64)
+    let written = |n: i64| n as f64 / 1e7;
+    let whole = (
+        -900_000_000..=900_000_000i64,
+        -1_800_000_000..=1_800_000_000i64,
+    )
+        .prop_map(move |(lat, lon)| (written(lat), written(lon)));
+    let few = (-2..=2i64, -2..=2i64).prop_map(move |(lat, lon)| (written(lat), written(lon)));
+    let any = (-90.0..=90.0f64, -180.0..=180.0f64);
+    prop_oneof![whole, few, any]
         .prop_map(|(lat, lon)| Position::new(lat, lon).expect("on the globe"))
 }
 
@@ -93,13 +102,55 @@ fn record() -> impl Strategy<Value = Record> {
     )
 }
 
+/// Records of which each says some things as the one before.
+fn records() -> impl Strategy<Value = Vec<Record>> {
+    proptest::collection::vec((record(), any::<u16>()), 0..8).prop_map(|all| {
+        let mut records: Vec<Record> = Vec::new();
+        for (mut r, same) in all {
+            if let Some(before) = records.last() {
+                let keep = |bit: u16| same & 1 << bit != 0;
+                let before = before.clone();
+                if keep(0) {
+                    (r.time, r.kind, r.valid) = (before.time, before.kind, before.valid);
+                }
+                if keep(1) {
+                    r.position = before.position;
+                }
+                if keep(2) {
+                    (r.altitude_dm, r.speed) = (before.altitude_dm, before.speed);
+                }
+                if keep(3) {
+                    (r.course, r.satellites) = (before.course, before.satellites);
+                }
+                if keep(4) {
+                    (r.ignition, r.motion, r.door) = (before.ignition, before.motion, before.door);
+                }
+                if keep(5) {
+                    r.odometer_m = before.odometer_m;
+                }
+                if keep(6) {
+                    r.driver = before.driver;
+                }
+                if keep(7) {
+                    (r.alarms, r.stored) = (before.alarms, before.stored);
+                }
+                if keep(8) {
+                    r.details = before.details;
+                }
+            }
+            records.push(r);
+        }
+        records
+    })
+}
+
 fn message() -> impl Strategy<Value = Message> {
     let frame = (
         ".{0,20}",
         0..3usize,
         any::<i64>(),
         (any::<bool>(), of(any::<i32>())),
-        proptest::collection::vec(record(), 0..8),
+        records(),
         proptest::collection::vec(any::<u8>(), 0..200),
     )
         .prop_map(
@@ -208,6 +259,25 @@ fn frozen() -> Vec<Message> {
             raw,
         })
     };
+    let later = Record {
+        time: time.plus_millis(10_000),
+        position: Position::new(20.959_901_1, 107.045_679),
+        speed: Some(Speed::from_centi(4_200)),
+        odometer_m: Some(123_456_789_345),
+        ..full.clone()
+    };
+    let between = Record {
+        position: Position::new(20.959_901_112_5, 107.045_679),
+        driver: DriverSaid::NotSaid,
+        ..later.clone()
+    };
+    let journey = vec![
+        full.clone(),
+        later,
+        between.clone(),
+        between,
+        Record::status(time.plus_millis(30_000)),
+    ];
     vec![
         frame(Protocol::Teltonika, true, vec![full], vec![0, 0xff, 0x7e]),
         frame(
@@ -236,23 +306,26 @@ fn frozen() -> Vec<Message> {
             records: vec![Record::status(time)],
             raw: vec![0x78, 0x78],
         }),
+        frame(Protocol::Teltonika, false, journey, vec![]),
     ]
 }
 
-/// What version 1 wrote must be read by every later program; the file is never made again.
+/// What any version wrote must be read by every later program; the files are never made again.
 #[test]
 fn the_frozen_messages_are_read_for_ever() {
-    let text = include_str!("fixtures/messages-v1.hex");
-    let lines: Vec<&str> = text.lines().filter(|l| !l.starts_with('#')).collect();
     let messages = frozen();
-    assert_eq!(lines.len(), messages.len());
-    for (line, message) in lines.iter().zip(&messages) {
-        assert_eq!(&decode(&hex::decode(line).unwrap()).unwrap(), message);
-        assert_eq!(
-            &hex::encode(encode(message)),
-            line,
-            "what is written changed"
-        );
+    let lines = |text: &'static str| -> Vec<&str> {
+        text.lines().filter(|l| !l.starts_with('#')).collect()
+    };
+    let of_1 = lines(include_str!("fixtures/messages-v1.hex"));
+    let of_2 = lines(include_str!("fixtures/messages-v2.hex"));
+    assert_eq!((of_1.len(), of_2.len()), (6, messages.len()));
+    for (written, message) in of_1.iter().zip(&messages).chain(of_2.iter().zip(&messages)) {
+        assert_eq!(&decode(&hex::decode(written).unwrap()).unwrap(), message);
+    }
+    for (written, message) in of_2.iter().zip(&messages) {
+        let now = hex::encode(encode(message));
+        assert_eq!(&now, written, "what is written changed");
     }
 }
 

@@ -2,8 +2,9 @@
 //! holds them against each other), without the copy of every record that it wants and without
 //! measuring each of them before it is written. A gateway does little else with a frame.
 
+use super::differences::{At, field, nothing};
 use std::cell::RefCell;
-use waywarden_model::{DriverSaid, Frame, Position, Record, Speed};
+use waywarden_model::{Course, DriverSaid, Frame, Record, Speed};
 
 /// Wire types of Protobuf.
 const VARINT: u8 = 0;
@@ -14,39 +15,37 @@ const LENGTH: u8 = 2;
 const KEEP: usize = 256 * 1024;
 
 thread_local! {
-    /// Fields 1 to 5 of the frame being written.
-    static FIELDS: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// The parts of the frame being written, but for its raw bytes.
+    static PARTS: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// An envelope of this version around the frame.
 pub(super) fn frame(version: u32, frame: &Frame) -> Vec<u8> {
-    FIELDS.with_borrow_mut(|fields| {
-        fields.clear();
-        put_fields(fields, frame);
-        // `raw` goes straight into the message: it is as long as all else together.
-        let (mut head, mut around) = (Vec::with_capacity(16), Vec::with_capacity(16));
-        if !frame.raw.is_empty() {
-            key(&mut head, 6, LENGTH);
-            varint(&mut head, frame.raw.len() as u64);
-        }
-        let mut tail = Vec::new();
-        said_signed(&mut tail, 7, frame.told_offset_s);
-        number(&mut around, 1, version.into());
-        key(&mut around, 2, LENGTH);
-        let inner = fields.len() + head.len() + frame.raw.len() + tail.len();
-        varint(&mut around, inner as u64);
-        let mut out = Vec::with_capacity(around.len() + inner);
-        for part in [&around, &*fields, &head, &frame.raw, &tail] {
-            out.extend_from_slice(part);
-        }
-        if fields.capacity() > KEEP {
-            *fields = Vec::new();
+    PARTS.with_borrow_mut(|parts| {
+        parts.clear();
+        put_differences(parts, &frame.records);
+        let differences = parts.len();
+        put_head(parts, frame);
+        let head = parts.len();
+        said_signed(parts, 7, frame.told_offset_s);
+        let inner = parts.len() + frame.raw.len();
+        let mut out = Vec::with_capacity(inner + 16);
+        number(&mut out, 1, version.into());
+        key(&mut out, 2, LENGTH);
+        varint(&mut out, inner as u64);
+        out.extend_from_slice(&parts[differences..head]);
+        out.extend_from_slice(&frame.raw);
+        out.extend_from_slice(&parts[head..]);
+        out.extend_from_slice(&parts[..differences]);
+        if parts.capacity() > KEEP {
+            *parts = Vec::new();
         }
         out
     })
 }
 
-fn put_fields(out: &mut Vec<u8>, frame: &Frame) {
+/// What stands before the raw bytes.
+fn put_head(out: &mut Vec<u8>, frame: &Frame) {
     if !frame.source.as_str().is_empty() {
         text(out, 1, frame.source.as_str());
     }
@@ -55,87 +54,220 @@ fn put_fields(out: &mut Vec<u8>, frame: &Frame) {
         signed(out, 3, frame.received.millis());
     }
     flag(out, 4, frame.held);
-    for r in &frame.records {
-        key(out, 5, LENGTH);
-        let at = out.len();
-        // Most records are shorter than 128 bytes, whose length is one byte.
-        out.push(0);
-        put_record(out, r);
-        let length = out.len() - at - 1;
-        if let Ok(short @ ..0x80) = u8::try_from(length) {
-            out[at] = short;
-        } else {
-            let mut wide = Vec::with_capacity(10);
-            varint(&mut wide, length as u64);
-            out.splice(at..=at, wide);
-        }
+    if !frame.raw.is_empty() {
+        key(out, 6, LENGTH);
+        varint(out, frame.raw.len() as u64);
     }
 }
 
-fn put_record(out: &mut Vec<u8>, r: &Record) {
-    if r.time.millis() != 0 {
-        signed(out, 1, r.time.millis());
+/// Where bytes go.
+trait Out {
+    fn byte(&mut self, byte: u8);
+}
+
+impl Out for Vec<u8> {
+    fn byte(&mut self, byte: u8) {
+        self.push(byte);
     }
-    if r.kind as u8 != 0 {
-        number(out, 2, u64::from(r.kind as u8));
+}
+
+/// Room for all numbers of a difference: a vector would be asked for its room at every byte.
+struct Numbers {
+    bytes: [u8; NUMBERS],
+    len: usize,
+}
+
+/// 25 fields of at most 12 bytes.
+const NUMBERS: usize = 300;
+
+impl Numbers {
+    const fn new() -> Self {
+        Self {
+            bytes: [0; NUMBERS],
+            len: 0,
+        }
     }
-    for (field, degrees) in [
-        (3, r.position.map(Position::lat)),
-        (4, r.position.map(Position::lon)),
-    ] {
-        if let Some(degrees) = degrees {
+
+    fn take(&mut self) -> &[u8] {
+        let len = std::mem::take(&mut self.len);
+        &self.bytes[..len]
+    }
+}
+
+impl Out for Numbers {
+    #[inline]
+    fn byte(&mut self, byte: u8) {
+        self.bytes[self.len] = byte;
+        self.len += 1;
+    }
+}
+
+fn put_differences(out: &mut Vec<u8>, records: &[Record]) {
+    let first = nothing();
+    let (mut before, mut place) = (&first, At::NOWHERE);
+    let mut numbers = Numbers::new();
+    // Texts seldom differ, and what stands behind one is put behind it.
+    let mut texts = Vec::new();
+    for r in records {
+        place = put_difference(&mut numbers, &mut texts, before, place, r);
+        before = r;
+        key(out, 8, LENGTH);
+        varint(out, (texts.len() + numbers.len) as u64);
+        out.append(&mut texts);
+        out.extend_from_slice(numbers.take());
+    }
+}
+
+/// What is said otherwise than before; notes what is not said any more.
+fn new<T: PartialEq + Copy>(
+    unsaid: &mut u32,
+    field: u8,
+    was: Option<T>,
+    is: Option<T>,
+) -> Option<T> {
+    if was == is {
+        return None;
+    }
+    if is.is_none() {
+        *unsaid |= 1 << field;
+    }
+    is
+}
+
+/// Gives where the record is. With a text what stands before it goes in front of it.
+#[inline]
+fn put_difference(
+    out: &mut Numbers,
+    texts: &mut Vec<u8>,
+    was: &Record,
+    from: At,
+    r: &Record,
+) -> At {
+    let mut unsaid = 0;
+    let u = &mut unsaid;
+    let speed = new(u, field::SPEED, was.speed, r.speed);
+    let course = new(u, field::COURSE, was.course, r.course);
+    let altitude = new(u, field::ALTITUDE, was.altitude_dm, r.altitude_dm);
+    let odometer = new(u, field::ODOMETER, was.odometer_m, r.odometer_m);
+    let satellites = new(u, field::SATELLITES, was.satellites, r.satellites);
+    let ignition = new(u, field::IGNITION, was.ignition, r.ignition);
+    let motion = new(u, field::MOTION, was.motion, r.motion);
+    let door = new(u, field::DOOR, was.door, r.door);
+    let (d0, d) = (&was.details, &r.details);
+    let voltage = new(
+        u,
+        field::VOLTAGE,
+        d0.external_voltage_mv,
+        d.external_voltage_mv,
+    );
+    let event = new(u, field::EVENT, d0.event, d.event);
+    let fuel = new(u, field::FUEL, d0.fuel_centi, d.fuel_centi);
+    let engine = new(u, field::ENGINE, d0.engine_ms, d.engine_ms);
+    let vin = new(u, field::VIN, d0.vin.as_deref(), d.vin.as_deref());
+    let position = new(u, field::PLACE, was.position, r.position);
+
+    let passed = r.time.millis().wrapping_sub(was.time.millis());
+    if passed != 0 {
+        signed(out, 1, passed);
+    }
+    let (mut at, mut exact) = (from, None);
+    if let Some(place) = position {
+        at = At::of(place);
+        match (from, at) {
+            (At::E7(lat0, lon0), At::E7(lat, lon)) if from != at => {
+                for (field, moved) in [(2, lat - lat0), (3, lon - lon0)] {
+                    if moved != 0 {
+                        signed(out, field, moved);
+                    }
+                }
+            }
+            _ => exact = Some(place),
+        }
+    } else if r.position.is_none() {
+        at = At::NOWHERE;
+    }
+    said_signed(out, field::SPEED, speed.map(Speed::centi));
+    said(
+        out,
+        field::COURSE,
+        course.map(Course::centi).map(Into::into),
+    );
+    said_signed(out, field::ALTITUDE, altitude);
+    if let Some(odometer) = odometer {
+        let more = odometer.wrapping_sub(was.odometer_m.unwrap_or(0));
+        signed(out, field::ODOMETER, more.cast_signed());
+    }
+    said(out, field::SATELLITES, satellites.map(Into::into));
+    said(out, field::VOLTAGE, voltage.map(Into::into));
+    said(out, field::IGNITION, ignition.map(Into::into));
+    said(out, field::MOTION, motion.map(Into::into));
+    said(out, field::EVENT, event.map(Into::into));
+    if r.valid != was.valid {
+        number(out, 13, r.valid.into());
+    }
+    if unsaid != 0 {
+        number(out, 14, unsaid.into());
+    }
+    if let Some(place) = exact {
+        for (field, degrees) in [(15, place.lat()), (16, place.lon())] {
             key(out, field, FIXED_64);
-            out.extend_from_slice(&degrees.to_le_bytes());
+            degrees.to_le_bytes().into_iter().for_each(|b| out.byte(b));
         }
     }
-    flag(out, 5, r.valid);
-    said_signed(out, 6, r.altitude_dm);
-    said_signed(out, 7, r.speed.map(Speed::centi));
-    said(out, 8, r.course.map(|c| c.centi().into()));
-    said(out, 9, r.satellites.map(Into::into));
-    said(out, 10, r.ignition.map(Into::into));
-    said(out, 11, r.motion.map(Into::into));
-    said(out, 12, r.door.map(Into::into));
-    said(out, 13, r.odometer_m);
-    match &r.driver {
-        DriverSaid::NotSaid => {}
-        DriverSaid::Nobody => number(out, 14, 1),
-        DriverSaid::Card(card) => text(out, 15, card.as_str()),
-        DriverSaid::Licence(id) => text(out, 16, id.as_str()),
+    if r.kind != was.kind {
+        number(out, 17, u64::from(r.kind as u8));
     }
-    if !r.alarms.is_empty() {
-        number(out, 17, r.alarms.bits());
+    if r.stored != was.stored {
+        number(out, 18, r.stored.into());
     }
-    flag(out, 18, r.stored);
-    let d = &r.details;
-    said(out, 19, d.external_voltage_mv.map(Into::into));
-    said_signed(out, 20, d.fuel_centi);
-    said(out, 21, d.engine_ms);
-    said(out, 22, d.event.map(Into::into));
-    if let Some(vin) = &d.vin {
-        text(out, 23, vin);
+    said(out, field::DOOR, door.map(Into::into));
+    if r.alarms != was.alarms {
+        number(out, 20, r.alarms.bits());
     }
+    if r.driver != was.driver {
+        match &r.driver {
+            DriverSaid::NotSaid => number(out, 21, 1),
+            DriverSaid::Nobody => number(out, 22, 1),
+            DriverSaid::Card(card) => put_text(texts, out, 23, card.as_str()),
+            DriverSaid::Licence(id) => put_text(texts, out, 24, id.as_str()),
+        }
+    }
+    said_signed(out, field::FUEL, fuel);
+    said(out, field::ENGINE, engine);
+    if let Some(vin) = vin {
+        put_text(texts, out, field::VIN, vin);
+    }
+    at
 }
 
-fn varint(out: &mut Vec<u8>, mut value: u64) {
+fn put_text(texts: &mut Vec<u8>, before: &mut Numbers, field: u8, value: &str) {
+    texts.extend_from_slice(before.take());
+    text(texts, field, value);
+}
+
+#[inline]
+fn varint(out: &mut impl Out, mut value: u64) {
     while value >= 0x80 {
-        out.push(value as u8 | 0x80);
+        out.byte(value as u8 | 0x80);
         value >>= 7;
     }
-    out.push(value as u8);
+    out.byte(value as u8);
 }
 
-fn key(out: &mut Vec<u8>, field: u8, wire: u8) {
+#[inline]
+fn key(out: &mut impl Out, field: u8, wire: u8) {
     varint(out, u64::from(field) << 3 | u64::from(wire));
 }
 
-fn number(out: &mut Vec<u8>, field: u8, value: u64) {
+#[inline]
+fn number(out: &mut impl Out, field: u8, value: u64) {
     key(out, field, VARINT);
     varint(out, value);
 }
 
 /// `sint32` and `sint64` have the same bytes for the same number.
-fn signed(out: &mut Vec<u8>, field: u8, value: i64) {
+#[inline]
+fn signed(out: &mut impl Out, field: u8, value: i64) {
     number(
         out,
         field,
@@ -150,13 +282,15 @@ fn flag(out: &mut Vec<u8>, field: u8, value: bool) {
     }
 }
 
-fn said(out: &mut Vec<u8>, field: u8, value: Option<u64>) {
+#[inline]
+fn said(out: &mut impl Out, field: u8, value: Option<u64>) {
     if let Some(value) = value {
         number(out, field, value);
     }
 }
 
-fn said_signed(out: &mut Vec<u8>, field: u8, value: Option<i32>) {
+#[inline]
+fn said_signed(out: &mut impl Out, field: u8, value: Option<i32>) {
     if let Some(value) = value {
         signed(out, field, value.into());
     }
