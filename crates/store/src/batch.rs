@@ -183,6 +183,16 @@ impl FiledRecord {
 }
 
 impl SourceRecords {
+    /// First and last event time of those that wait for being judged.
+    pub(crate) fn waiting(&self) -> Option<(Timestamp, Timestamp)> {
+        let all = self.newer.iter().chain(&self.older);
+        let times = all.filter(|r| r.ahead).map(|r| r.record.time);
+        times.fold(None, |span, t| {
+            let (from, upto) = span.unwrap_or((t, t));
+            Some((from.min(t), upto.max(t)))
+        })
+    }
+
     /// The last record that has a place and is not invalid; of one instant the smallest hash, as
     /// databases order it.
     pub(crate) fn last_shown(&self) -> Option<(&FiledRecord, Place)> {

@@ -196,8 +196,8 @@ pub(crate) fn record(c: &mut impl Columns, time: Timestamp) -> Result<Record> {
 }
 
 /// Added to the number of a verdict that a record was filed with ahead of its judging. It is the
-/// record's verdict as soon as no mark of its source covers it, so that judging what came late writes
-/// those rows again alone that turn out otherwise.
+/// record's verdict as soon as the mark of its source does not say that it waits, so that judging what
+/// came late writes those rows again alone that turn out otherwise.
 const AHEAD: u8 = 128;
 
 /// What a reader sees as the verdict of a row of `positions`, under the name that it has in the query:
@@ -207,7 +207,7 @@ pub(crate) fn verdict_shown(positions: &str) -> String {
     format!(
         "CAST(CASE WHEN {positions}.verdict >= {AHEAD} AND EXISTS (SELECT 1 FROM marks m
              WHERE m.source = {positions}.source
-                 AND {positions}.time BETWEEN m.\"from\" AND m.upto)
+                 AND {positions}.time BETWEEN m.waits_from AND m.waits_upto)
          THEN {late} ELSE {positions}.verdict % {AHEAD} END AS SMALLINT)"
     )
 }

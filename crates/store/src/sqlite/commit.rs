@@ -28,6 +28,7 @@ pub(super) fn commit(
     states::mark(session.conn, claim.partition, &late, batch.now)?;
     let concerned = rebuild::known(session.conn, &batch.marks)?;
     states::mark(session.conn, claim.partition, &concerned, batch.now)?;
+    states::wait(session, &batch.sources)?;
     rebuild::save_days(session, &batch.day_states)?;
     file_poison(session.conn, claim.partition, &batch.poison, batch.now)?;
     for period in &batch.periods {

@@ -2,7 +2,9 @@
 
 use super::rows::all;
 use super::writer::Session;
-use crate::batch::{Claim, Committed, Counters, Gap, Position, Result, SavedState, StoreError};
+use crate::batch::{
+    Claim, Committed, Counters, Gap, Position, Result, SavedState, SourceRecords, StoreError,
+};
 use crate::filed::{COUNTERS, counters as read_counters};
 use crate::rows::Columns;
 use rusqlite::{Connection, OptionalExtension};
@@ -162,6 +164,24 @@ pub(super) fn mark(
     for c in concerned {
         let (from, upto) = (c.from.millis(), c.upto.millis());
         stmt.execute((c.source, partition, from, upto, now.millis()))?;
+    }
+    Ok(())
+}
+
+/// Notes with the marks what of it has not been judged at all.
+pub(super) fn wait(session: &mut Session<'_>, sources: &[SourceRecords]) -> Result<()> {
+    for records in sources {
+        let Some((from, upto)) = records.waiting() else {
+            continue;
+        };
+        let source = session.intern(&records.source)?;
+        session
+            .conn
+            .prepare_cached(
+                "UPDATE marks SET waits_from = min(coalesce(waits_from, ?2), ?2),
+                     waits_upto = max(coalesce(waits_upto, ?3), ?3) WHERE source = ?1",
+            )?
+            .execute((source, from.millis(), upto.millis()))?;
     }
     Ok(())
 }

@@ -60,6 +60,7 @@ impl Job for Filing {
             positions::file(work, &b.sources, &b.aside, &mut done).await?;
         concerned.extend(rebuild::known(work, &b.marks).await?);
         tables::mark(work, self.partition, &concerned, b.now).await?;
+        tables::wait(work, &b.sources).await?;
         tables::save_days(work, &b.day_states).await?;
         tables::file_poison(work, self.partition, &b.poison, b.now).await?;
         tables::file_periods(work, &b.periods).await?;

@@ -5,7 +5,9 @@ use super::Reading;
 use super::cells::{Reader, Table, all};
 use super::trouble::Outcome;
 use super::work::Work;
-use crate::batch::{DayState, PoisonMessage, Position, Result, SavedState, StoreError};
+use crate::batch::{
+    DayState, PoisonMessage, Position, Result, SavedState, SourceRecords, StoreError,
+};
 use crate::rebuild::DAYS_KEPT;
 use crate::rows::{Cells, Columns, put_day_row, put_period};
 use async_trait::async_trait;
@@ -48,6 +50,34 @@ pub(super) async fn mark(
              ON CONFLICT (source) DO UPDATE SET \"partition\" = excluded.\"partition\",
                  \"from\" = least(m.\"from\", excluded.\"from\"),
                  upto = greatest(m.upto, excluded.upto), updated = excluded.updated"
+        )
+    })
+    .await?;
+    Ok(())
+}
+
+/// Notes with the marks what of it has not been judged at all.
+pub(super) async fn wait(work: &Work<'_>, sources: &[SourceRecords]) -> Outcome<()> {
+    let mut spans: BTreeMap<i32, (Timestamp, Timestamp)> = BTreeMap::new();
+    for records in sources {
+        if let Some((from, upto)) = records.waiting() {
+            let span = spans.entry(work.source(&records.source)?);
+            let span = span.or_insert((from, upto));
+            *span = (span.0.min(from), span.1.max(upto));
+        }
+    }
+    let mut table = Table::default();
+    for (source, (from, upto)) in spans {
+        table.int(Some(source))?;
+        table.long(Some(from.millis()))?;
+        table.long(Some(upto.millis()))?;
+        table.end_row();
+    }
+    work.put(&table, "source, \"from\", upto", &[], |rows| {
+        format!(
+            "UPDATE marks m SET waits_from = least(m.waits_from, n.\"from\"),
+                 waits_upto = greatest(m.waits_upto, n.upto)
+             FROM {rows} WHERE m.source = n.source"
         )
     })
     .await?;

@@ -7,12 +7,12 @@ use waywarden_model::{
 use waywarden_store::read::{ChangeKind, Decision, PositionPage, Status};
 use waywarden_store::{
     Claim, DayState, Due, Mark, Rebuilt, Replaced, Reversed, SavedState, SourcePreview, StoreError,
-    StoredRecord,
+    StoredRecord, Stretch,
 };
 
 both!(
     what_is_judged_again_takes_the_place_of_what_was,
-    a_likely_verdict_counts_as_soon_as_no_mark_covers_it,
+    a_likely_verdict_counts_as_soon_as_it_does_not_wait,
     evidence_says_what_took_no_part_in_judging,
     of_a_run_of_verdicts_others_that_lie_among_it_stand,
     a_mark_that_grew_meanwhile_stands,
@@ -200,14 +200,18 @@ async fn seen(f: &Fixture) -> Vec<Option<&'static str>> {
 }
 
 /// The rows need not be written again where the judging says what was likely.
-async fn a_likely_verdict_counts_as_soon_as_no_mark_covers_it(f: Fixture) {
+async fn a_likely_verdict_counts_as_soon_as_it_does_not_wait(f: Fixture) {
     let (claim, read) = marked(&f).await;
     let late = on_file(&f, 10).await;
     assert_eq!((late.verdict, late.ahead), (Verdict::Valid, true));
     assert_eq!(seen(&f).await, [None, Some("late"), None]);
     f.store.replace(&claim, nothing(read)).await.unwrap();
     assert_eq!(seen(&f).await, [None, None, None]);
-    // Another that comes behind it waits, and so does it again, since the mark covers both.
+    // What is judged again on purpose says meanwhile what it said.
+    let on_purpose = Stretch::behind(SOURCE.into(), at(0));
+    let marked = f.store.mark_sources(vec![on_purpose], 1, at(1500)).await;
+    assert_eq!((marked.unwrap(), seen(&f).await), (1, vec![None; 3]));
+    // Others that come wait, and so does again what lies between them.
     let later = batch(vec![records(vec![], vec![filed(5, 80), filed(20, 80)])]);
     f.store.commit(&claim, 2, 3, later).await.unwrap();
     let waits = Some("late");
