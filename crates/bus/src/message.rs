@@ -296,7 +296,7 @@ mod tests {
             ("satellites", |f| differs(f, |d| d.satellites = Some(256))),
             ("driver", |f| {
                 differs(f, |d| {
-                    d.driver = Some(proto::difference::Driver::NotSaid(false))
+                    d.driver = Some(proto::difference::Driver::NotSaid(false));
                 });
             }),
         ];
