@@ -128,19 +128,16 @@ fn replace<T>(value: &mut Option<T>, by: Option<T>) {
 fn place(r: &mut Record, at: At, d: &Difference) -> Result<At, DecodeError> {
     let wrong = DecodeError::Value("position");
     let moved = d.lat_e7 != 0 || d.lon_e7 != 0;
+    // It may not say its place any more.
+    let at = if r.position.is_none() {
+        At::NOWHERE
+    } else {
+        at
+    };
     let (place, at) = match (d.lat, d.lon) {
-        (None, None) if !moved => {
-            let nowhere = r.position.is_none();
-            return Ok(if nowhere { At::NOWHERE } else { at });
-        }
+        (None, None) if !moved => return Ok(at),
         (None, None) => {
-            // What is no longer said has no place.
-            let from = if r.position.is_none() {
-                At::NOWHERE
-            } else {
-                at
-            };
-            let At::E7(lat, lon) = from else {
+            let At::E7(lat, lon) = at else {
                 return Err(wrong);
             };
             let lat = lat.checked_add(d.lat_e7).ok_or(wrong.clone())?;

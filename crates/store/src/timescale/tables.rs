@@ -23,13 +23,8 @@ pub(super) struct Concerned {
     pub upto: Timestamp,
 }
 
-/// Marks sources for rebuilding; a mark grows to hold what is added to it.
-pub(super) async fn mark(
-    work: &Work<'_>,
-    partition: u32,
-    concerned: &[Concerned],
-    now: Timestamp,
-) -> Outcome<()> {
+/// One row a source: its number, the first instant and the last.
+fn spans(concerned: &[Concerned]) -> Outcome<Table> {
     let mut spans: BTreeMap<i32, (Timestamp, Timestamp)> = BTreeMap::new();
     for c in concerned {
         let span = spans.entry(c.source).or_insert((c.from, c.upto));
@@ -42,6 +37,17 @@ pub(super) async fn mark(
         table.long(Some(upto.millis()))?;
         table.end_row();
     }
+    Ok(table)
+}
+
+/// Marks sources for rebuilding; a mark grows to hold what is added to it.
+pub(super) async fn mark(
+    work: &Work<'_>,
+    partition: u32,
+    concerned: &[Concerned],
+    now: Timestamp,
+) -> Outcome<()> {
+    let table = spans(concerned)?;
     let more: [&(dyn ToSql + Sync); 2] = [&i64::from(partition), &now.millis()];
     work.put(&table, "source, \"from\", upto", &more, |rows| {
         format!(
@@ -58,21 +64,14 @@ pub(super) async fn mark(
 
 /// Notes with the marks what of it has not been judged at all.
 pub(super) async fn wait(work: &Work<'_>, sources: &[SourceRecords]) -> Outcome<()> {
-    let mut spans: BTreeMap<i32, (Timestamp, Timestamp)> = BTreeMap::new();
+    let mut waiting = Vec::new();
     for records in sources {
         if let Some((from, upto)) = records.waiting() {
-            let span = spans.entry(work.source(&records.source)?);
-            let span = span.or_insert((from, upto));
-            *span = (span.0.min(from), span.1.max(upto));
+            let source = work.source(&records.source)?;
+            waiting.push(Concerned { source, from, upto });
         }
     }
-    let mut table = Table::default();
-    for (source, (from, upto)) in spans {
-        table.int(Some(source))?;
-        table.long(Some(from.millis()))?;
-        table.long(Some(upto.millis()))?;
-        table.end_row();
-    }
+    let table = spans(&waiting)?;
     work.put(&table, "source, \"from\", upto", &[], |rows| {
         format!(
             "UPDATE marks m SET waits_from = least(m.waits_from, n.\"from\"),
