@@ -97,6 +97,16 @@ pub trait Append: Send + Sync + fmt::Debug + 'static {
     /// order of the calls. An error means that nothing was taken.
     async fn append(&self, partition: u32, payload: Bytes) -> Result<Receipt, BusError>;
 
+    /// As [`Append::append`], without a future to be kept; None where it would wait. A gateway has
+    /// hardly another message that does.
+    fn try_append(
+        &self,
+        _partition: u32,
+        _payload: &Bytes,
+    ) -> Option<Result<Receipt, BusError>> {
+        None
+    }
+
     /// Gives up what is not durable yet where that can take long: the receipts fail, though some of
     /// it may become durable all the same. What is appended afterwards begins anew.
     fn purge(&self) {}

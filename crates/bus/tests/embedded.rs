@@ -135,6 +135,8 @@ async fn a_full_queue_makes_append_wait_and_drops_nothing() {
         // SQLite waits five seconds for the other before it gives up.
         let early = tokio::time::timeout(Duration::from_millis(300), &mut waiting).await;
         assert!(early.is_err(), "50 messages passed a queue of 4");
+        let another = Bytes::from(vec![0; 10]);
+        assert!(log.try_append(0, &another).is_none(), "it would wait");
         drop(blocker);
         for (n, receipt) in (0..).zip(waiting.await) {
             assert_eq!(receipt.await.unwrap().unwrap(), n);

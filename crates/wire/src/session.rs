@@ -91,25 +91,31 @@ impl Readings {
         }
     }
 
-    /// Lets a record be read where it will stay; `read` gives its time in milliseconds since 1970,
-    /// as it came. One that no calendar has is no time: the record keeps the one it `begins` with.
+    /// So many records, each read where it will stay, from a report of `now` that says nothing more;
+    /// `read` gives its time in milliseconds since 1970, as it came. One that no calendar has is no
+    /// time: the record keeps the one it began with.
     pub(crate) fn read_in_place<E>(
-        &mut self,
-        begins: Record,
-        read: impl FnOnce(&mut Record) -> Result<i64, E>,
-    ) -> Result<(), E> {
-        self.timed.push(begins);
-        let Some(record) = self.timed.last_mut() else {
-            return Ok(());
-        };
-        let ms = read(record)?;
-        // Times are unsigned on the wire: what is negative here lies beyond all of them.
-        if (0..Timestamp::MAX.millis()).contains(&ms) {
-            record.time = Timestamp::from_millis(ms);
-        } else if let Some(record) = self.timed.pop() {
-            self.push(Reading::Untimed(record));
+        count: usize,
+        now: Timestamp,
+        mut read: impl FnMut(&mut Record) -> Result<i64, E>,
+    ) -> Result<Self, E> {
+        let mut timed = Vec::with_capacity(count);
+        timed.extend((0..count).map(|_| Record::status(now)));
+        let mut without = Vec::new();
+        for (n, record) in timed.iter_mut().enumerate() {
+            let ms = read(record)?;
+            // Times are unsigned on the wire: what is negative here lies beyond all of them.
+            if (0..Timestamp::MAX.millis()).contains(&ms) {
+                record.time = Timestamp::from_millis(ms);
+            } else {
+                without.push(n);
+            }
         }
-        Ok(())
+        let mut untimed = Vec::with_capacity(without.len());
+        for (gone, n) in without.into_iter().enumerate() {
+            untimed.push((n - gone, timed.remove(n - gone)));
+        }
+        Ok(Self { timed, untimed })
     }
 
     pub fn len(&self) -> usize {
@@ -282,25 +288,14 @@ mod tests {
     #[test]
     fn what_has_no_time_keeps_its_place_among_what_has() {
         let record = |ms| Record::status(Timestamp::from_millis(ms));
-        let mut readings = Readings::default();
-        readings.push(Reading::Untimed(record(1)));
-        readings.push(Reading::Timed(record(2)));
-        for (ms, came) in [(3, -1), (4, i64::MAX), (5, 5)] {
-            let read = |_: &mut Record| Ok::<_, ()>(came);
-            readings.read_in_place(record(ms), read).unwrap();
-        }
+        let mut came = [2, -1, i64::MAX, 5].into_iter();
+        let read = |_: &mut Record| came.next().ok_or(());
+        let mut readings = Readings::read_in_place(4, Timestamp::from_millis(3), read).unwrap();
         readings.push(Reading::Untimed(record(6)));
         let all: Vec<_> = readings.iter().map(|(r, t)| (r.time.millis(), t)).collect();
-        let expected = [
-            (1, false),
-            (2, true),
-            (3, false),
-            (4, false),
-            (5, true),
-            (6, false),
-        ];
+        let expected = [(2, true), (3, false), (3, false), (5, true), (6, false)];
         assert_eq!(all, expected);
-        assert_eq!((readings.len(), readings.is_empty()), (6, false));
+        assert_eq!((readings.len(), readings.is_empty()), (5, false));
         assert_eq!(readings.into_timed(), [record(2), record(5)]);
     }
 }

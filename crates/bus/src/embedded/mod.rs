@@ -14,7 +14,7 @@ mod writer;
 use crate::{BusError, Entry, Log, LogIdentity, Offset, Receipt, Share};
 use async_trait::async_trait;
 use bytes::Bytes;
-use shared::Shared;
+use shared::{Place, Shared};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -134,6 +134,26 @@ impl EmbeddedLog {
         answer.await.map_err(|_| BusError::Closed)?
     }
 
+    fn write(
+        &self,
+        partition: u32,
+        payload: Bytes,
+        place: Place<'_>,
+    ) -> Result<Receipt, BusError> {
+        let (reply, receipt) = oneshot::channel();
+        let append = Append {
+            partition,
+            payload,
+            reply,
+        };
+        self.commands
+            .send(Command::Append(append))
+            .map_err(|_| BusError::Closed)?;
+        // The writer gives the place back when the message is durable or has failed.
+        place.keep();
+        Ok(receipt)
+    }
+
     /// The queue is open while the writer runs; what was sent before the close is still done.
     fn stop(&self) -> Option<JoinHandle<()>> {
         self.shared.close();
@@ -164,18 +184,15 @@ impl crate::Append for EmbeddedLog {
     async fn append(&self, partition: u32, payload: Bytes) -> Result<Receipt, BusError> {
         self.shared.check_partition(partition)?;
         let place = self.shared.take_place(payload.len()).await?;
-        let (reply, receipt) = oneshot::channel();
-        let append = Append {
-            partition,
-            payload,
-            reply,
-        };
-        self.commands
-            .send(Command::Append(append))
-            .map_err(|_| BusError::Closed)?;
-        // The writer gives the place back when the message is durable or has failed.
-        place.keep();
-        Ok(receipt)
+        self.write(partition, payload, place)
+    }
+
+    fn try_append(&self, partition: u32, payload: &Bytes) -> Option<Result<Receipt, BusError>> {
+        if let Err(error) = self.shared.check_partition(partition) {
+            return Some(Err(error));
+        }
+        let place = self.shared.try_take_place(payload.len())?;
+        Some(place.and_then(|place| self.write(partition, payload.clone(), place)))
     }
 
     async fn close(&self) {

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
-use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, TryAcquireError, watch};
 
 /// Connections for reading that are kept open.
 const READERS: usize = 8;
@@ -134,9 +134,25 @@ impl Shared {
     pub(super) async fn take_place(&self, len: usize) -> Result<Place<'_>, BusError> {
         let closed = |_| BusError::Closed;
         let message = self.messages.acquire().await.map_err(closed)?;
-        let weight = u32::try_from(self.weight(len)).unwrap_or(u32::MAX);
+        let weight = self.permits(len);
         let bytes = self.bytes.acquire_many(weight).await.map_err(closed)?;
         Ok(Place { message, bytes })
+    }
+
+    /// As [`Shared::take_place`]; None where the queue has no room now.
+    pub(super) fn try_take_place(&self, len: usize) -> Option<Result<Place<'_>, BusError>> {
+        let place = self.messages.try_acquire().and_then(|message| {
+            let bytes = self.bytes.try_acquire_many(self.permits(len))?;
+            Ok(Place { message, bytes })
+        });
+        match place {
+            Err(TryAcquireError::NoPermits) => None,
+            place => Some(place.map_err(|_| BusError::Closed)),
+        }
+    }
+
+    fn permits(&self, len: usize) -> u32 {
+        u32::try_from(self.weight(len)).unwrap_or(u32::MAX)
     }
 
     fn weight(&self, len: usize) -> usize {

@@ -267,6 +267,13 @@ impl Append for KafkaLog {
         self.inner.publisher.publish(partition, payload).await
     }
 
+    fn try_append(&self, partition: u32, payload: &Bytes) -> Option<Result<Receipt, BusError>> {
+        match self.alive(partition) {
+            Ok(_) => self.inner.publisher.try_publish(partition, payload),
+            Err(error) => Some(Err(error)),
+        }
+    }
+
     fn purge(&self) {
         self.inner.publisher.purge();
     }

@@ -14,7 +14,7 @@ use rdkafka::producer::{
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
 
 /// While closing, between two looks at what is still on its way.
 const CLOSING: Duration = Duration::from_millis(5);
@@ -148,24 +148,56 @@ impl Publisher {
 
     /// Waits for a place, takes the message, and gives its receipt.
     pub async fn publish(&self, partition: u32, payload: Bytes) -> Result<Receipt, BusError> {
-        let bytes = payload.len();
-        let size = bytes.clamp(1, self.queue_bytes);
-        let size = u32::try_from(size).unwrap_or(u32::MAX);
         let closed = |_| BusError::Closed;
         let one = Arc::clone(&self.messages)
             .acquire_owned()
             .await
             .map_err(closed)?;
         let all = Arc::clone(&self.bytes)
-            .acquire_many_owned(size)
+            .acquire_many_owned(self.size(&payload))
             .await
             .map_err(closed)?;
+        self.push(partition, payload, [one, all])
+    }
+
+    /// As [`Publisher::publish`]; None where it would wait.
+    pub fn try_publish(
+        &self,
+        partition: u32,
+        payload: &Bytes,
+    ) -> Option<Result<Receipt, BusError>> {
+        let one = Arc::clone(&self.messages).try_acquire_owned();
+        let size = self.size(payload);
+        let places = one.and_then(|one| {
+            let all = Arc::clone(&self.bytes).try_acquire_many_owned(size)?;
+            Ok([one, all])
+        });
+        match places {
+            Ok(places) => Some(self.push(partition, payload.clone(), places)),
+            Err(TryAcquireError::NoPermits) => None,
+            Err(TryAcquireError::Closed) => Some(Err(BusError::Closed)),
+        }
+    }
+
+    /// What a message takes of the bytes that may wait.
+    fn size(&self, payload: &Bytes) -> u32 {
+        let size = payload.len().clamp(1, self.queue_bytes);
+        u32::try_from(size).unwrap_or(u32::MAX)
+    }
+
+    fn push(
+        &self,
+        partition: u32,
+        payload: Bytes,
+        places: [OwnedSemaphorePermit; 2],
+    ) -> Result<Receipt, BusError> {
+        let bytes = payload.len();
         let (told, receipt) = oneshot::channel();
         let pending = Box::new(Pending {
             partition,
             producer: 0,
             told,
-            _places: [one, all],
+            _places: places,
         });
         let waiting = Waiting { payload, pending };
         match self.sender.ways.lanes.push(partition, waiting, bytes) {

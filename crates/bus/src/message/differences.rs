@@ -58,9 +58,12 @@ impl At {
 }
 
 /// The number whose quotient by ten millions is this one, bit for bit.
+#[inline]
 fn e7(degrees: f64) -> Option<i64> {
-    // Nearest by itself: the library's function is called for each otherwise.
-    let number = (degrees * 1e7 + 0.5_f64.copysign(degrees)) as i64;
+    // The bits behind the point are gone from a number of this size: the last ones are those of the
+    // nearest whole number.
+    const ROUNDS: f64 = 1.5 * (1_u64 << 52) as f64;
+    let number = i64::from((degrees * 1e7 + ROUNDS).to_bits() as u32 as i32);
     (from_e7(number).to_bits() == degrees.to_bits()).then_some(number)
 }
 

@@ -4,7 +4,7 @@
 
 use super::differences::{At, field, nothing};
 use std::cell::RefCell;
-use waywarden_model::{Course, DriverSaid, Frame, Record, Speed};
+use waywarden_model::{Course, DriverSaid, Frame, Position, Record, Speed};
 
 /// Wire types of Protobuf.
 const VARINT: u8 = 0;
@@ -60,62 +60,187 @@ fn put_head(out: &mut Vec<u8>, frame: &Frame) {
     }
 }
 
-/// Where bytes go.
-trait Out {
-    fn byte(&mut self, byte: u8);
+/// The numbers of a difference below its tenth field, which often differ: collected, then written
+/// together.
+#[derive(Default)]
+struct Said {
+    numbers: [(u8, u64); 9],
+    count: usize,
+    /// Bits of the fields that the record does not say any more.
+    unsaid: u32,
 }
 
-impl Out for Vec<u8> {
-    fn byte(&mut self, byte: u8) {
-        self.push(byte);
+/// Bytes of a difference up to its tenth field: two, and nine fields of at most eleven.
+const BEGINNING: usize = 2 + 9 * 11;
+
+impl Said {
+    #[inline]
+    fn number(&mut self, field: u8, value: u64) {
+        self.numbers[self.count] = (field, value);
+        self.count += 1;
     }
-}
 
-/// Room for all numbers of a difference: a vector would be asked for its room at every byte.
-struct Numbers {
-    bytes: [u8; NUMBERS],
-    len: usize,
-}
+    #[inline]
+    fn signed(&mut self, field: u8, value: i64) {
+        self.number(field, zigzag(value));
+    }
 
-/// 25 fields of at most 12 bytes.
-const NUMBERS: usize = 300;
-
-impl Numbers {
-    const fn new() -> Self {
-        Self {
-            bytes: [0; NUMBERS],
-            len: 0,
+    #[inline]
+    fn number_or_not(&mut self, field: u8, value: Option<impl Into<u64>>) {
+        match value {
+            Some(value) => self.number(field, value.into()),
+            None => self.unsaid |= 1 << field,
         }
     }
 
-    fn take(&mut self) -> &[u8] {
-        let len = std::mem::take(&mut self.len);
-        &self.bytes[..len]
+    #[inline]
+    fn signed_or_not(&mut self, field: u8, value: Option<impl Into<i64>>) {
+        match value {
+            Some(value) => self.signed(field, value.into()),
+            None => self.unsaid |= 1 << field,
+        }
+    }
+
+    /// Key and length of the difference and what was collected, behind `out`; gives where the
+    /// fields begin.
+    fn put(&self, out: &mut Vec<u8>) -> usize {
+        let before = out.len();
+        // Room for all at once: a vector has its length looked at and written at every byte.
+        out.resize(before + BEGINNING + SLACK, 0);
+        let line = &mut out[before..];
+        line[0] = 8 << 3 | LENGTH;
+        let mut len = 2;
+        for (field, value) in &self.numbers[..self.count] {
+            line[len] = field << 3 | VARINT;
+            len += 1;
+            let mut rest = *value;
+            while rest >= 1 << 28 {
+                line[len] = rest as u8 | 0x80;
+                len += 1;
+                rest >>= 7;
+            }
+            // What is left has a length that nobody could guess: it is written as if it were the
+            // longest.
+            let (groups, used) = four_groups(rest as u32);
+            line[len..len + 4].copy_from_slice(&groups);
+            len += used;
+        }
+        line[1] = (len - 2) as u8;
+        out.truncate(before + len);
+        before + 2
     }
 }
 
-impl Out for Numbers {
-    #[inline]
-    fn byte(&mut self, byte: u8) {
-        self.bytes[self.len] = byte;
-        self.len += 1;
-    }
+/// What is written beyond a number.
+const SLACK: usize = 3;
+
+/// A number below 2^28 as a varint in so many bytes, and what may follow it.
+#[inline]
+const fn four_groups(value: u32) -> ([u8; 4], usize) {
+    let groups = value & 0x7F
+        | (value & 0x7F << 7) << 1
+        | (value & 0x7F << 14) << 2
+        | (value & 0x7F << 21) << 3;
+    let len = (38 - (value | 1).leading_zeros()) / 7;
+    let go_on = 0x0080_8080 & !(u32::MAX << (8 * (len - 1)));
+    ((groups | go_on).to_le_bytes(), len as usize)
 }
 
 fn put_differences(out: &mut Vec<u8>, records: &[Record]) {
     let first = nothing();
     let (mut before, mut place) = (&first, At::NOWHERE);
-    let mut numbers = Numbers::new();
-    // Texts seldom differ, and what stands behind one is put behind it.
-    let mut texts = Vec::new();
     for r in records {
-        place = put_difference(&mut numbers, &mut texts, before, place, r);
+        place = put_difference(out, before, place, r);
         before = r;
-        key(out, 8, LENGTH);
-        varint(out, (texts.len() + numbers.len) as u64);
-        out.append(&mut texts);
-        out.extend_from_slice(numbers.take());
     }
+}
+
+/// Gives where the record is.
+#[inline]
+fn put_difference(out: &mut Vec<u8>, was: &Record, from: At, r: &Record) -> At {
+    let mut said = Said::default();
+    let passed = r.time.millis().wrapping_sub(was.time.millis());
+    if passed != 0 {
+        said.signed(1, passed);
+    }
+    let (mut at, mut exact) = (from, None);
+    match r.position {
+        None => {
+            said.unsaid |= u32::from(was.position.is_some()) << field::PLACE;
+            at = At::NOWHERE;
+        }
+        Some(place) if was.position != Some(place) => {
+            at = At::of(place);
+            match (from, at) {
+                (At::E7(lat0, lon0), At::E7(lat, lon)) if from != at => {
+                    for (field, moved) in [(2, lat - lat0), (3, lon - lon0)] {
+                        if moved != 0 {
+                            said.signed(field, moved);
+                        }
+                    }
+                }
+                _ => exact = Some(place),
+            }
+        }
+        Some(_) => {}
+    }
+    if was.speed != r.speed {
+        said.signed_or_not(field::SPEED, r.speed.map(Speed::centi));
+    }
+    if was.course != r.course {
+        said.number_or_not(field::COURSE, r.course.map(Course::centi));
+    }
+    if was.altitude_dm != r.altitude_dm {
+        said.signed_or_not(field::ALTITUDE, r.altitude_dm);
+    }
+    if was.odometer_m != r.odometer_m {
+        let more = |is: u64| is.wrapping_sub(was.odometer_m.unwrap_or(0)).cast_signed();
+        said.signed_or_not(field::ODOMETER, r.odometer_m.map(more));
+    }
+    if was.satellites != r.satellites {
+        said.number_or_not(field::SATELLITES, r.satellites);
+    }
+    let voltage = r.details.external_voltage_mv;
+    if was.details.external_voltage_mv != voltage {
+        said.number_or_not(field::VOLTAGE, voltage);
+    }
+    let begin = said.put(out);
+    if said.unsaid != 0 || exact.is_some() || !rest_is_alike(was, r) {
+        put_rest(out, was, r, said.unsaid, exact);
+        put_length(out, begin);
+    }
+    at
+}
+
+/// The length of what begins there, before it, where one byte was left for it.
+fn put_length(out: &mut Vec<u8>, begin: usize) {
+    match out.len() - begin {
+        len @ ..0x80 => out[begin - 1] = len as u8,
+        len => {
+            let mut length = Vec::new();
+            varint(&mut length, len as u64);
+            out.splice(begin - 1..begin, length);
+        }
+    }
+}
+
+/// Whether the fields from the tenth on say the same: they seldom differ, and are looked at
+/// together.
+#[inline]
+fn rest_is_alike(was: &Record, r: &Record) -> bool {
+    let (d0, d) = (&was.details, &r.details);
+    (was.ignition == r.ignition)
+        & (was.motion == r.motion)
+        & (was.door == r.door)
+        & (was.valid == r.valid)
+        & (was.stored == r.stored)
+        & (was.kind == r.kind)
+        & (was.alarms == r.alarms)
+        & (d0.event == d.event)
+        & (d0.fuel_centi == d.fuel_centi)
+        & (d0.engine_ms == d.engine_ms)
+        && was.driver == r.driver
+        && d0.vin == d.vin
 }
 
 /// What is said otherwise than before; notes what is not said any more.
@@ -134,71 +259,20 @@ fn new<T: PartialEq + Copy>(
     is
 }
 
-/// Gives where the record is. With a text what stands before it goes in front of it.
-#[inline]
-fn put_difference(
-    out: &mut Numbers,
-    texts: &mut Vec<u8>,
-    was: &Record,
-    from: At,
-    r: &Record,
-) -> At {
-    let mut unsaid = 0;
+/// The fields from the tenth on.
+#[inline(never)]
+fn put_rest(out: &mut Vec<u8>, was: &Record, r: &Record, unsaid: u32, exact: Option<Position>) {
+    let mut unsaid = unsaid;
     let u = &mut unsaid;
-    let speed = new(u, field::SPEED, was.speed, r.speed);
-    let course = new(u, field::COURSE, was.course, r.course);
-    let altitude = new(u, field::ALTITUDE, was.altitude_dm, r.altitude_dm);
-    let odometer = new(u, field::ODOMETER, was.odometer_m, r.odometer_m);
-    let satellites = new(u, field::SATELLITES, was.satellites, r.satellites);
+    let (d0, d) = (&was.details, &r.details);
     let ignition = new(u, field::IGNITION, was.ignition, r.ignition);
     let motion = new(u, field::MOTION, was.motion, r.motion);
     let door = new(u, field::DOOR, was.door, r.door);
-    let (d0, d) = (&was.details, &r.details);
-    let voltage = new(
-        u,
-        field::VOLTAGE,
-        d0.external_voltage_mv,
-        d.external_voltage_mv,
-    );
     let event = new(u, field::EVENT, d0.event, d.event);
     let fuel = new(u, field::FUEL, d0.fuel_centi, d.fuel_centi);
     let engine = new(u, field::ENGINE, d0.engine_ms, d.engine_ms);
     let vin = new(u, field::VIN, d0.vin.as_deref(), d.vin.as_deref());
-    let position = new(u, field::PLACE, was.position, r.position);
 
-    let passed = r.time.millis().wrapping_sub(was.time.millis());
-    if passed != 0 {
-        signed(out, 1, passed);
-    }
-    let (mut at, mut exact) = (from, None);
-    if let Some(place) = position {
-        at = At::of(place);
-        match (from, at) {
-            (At::E7(lat0, lon0), At::E7(lat, lon)) if from != at => {
-                for (field, moved) in [(2, lat - lat0), (3, lon - lon0)] {
-                    if moved != 0 {
-                        signed(out, field, moved);
-                    }
-                }
-            }
-            _ => exact = Some(place),
-        }
-    } else if r.position.is_none() {
-        at = At::NOWHERE;
-    }
-    said_signed(out, field::SPEED, speed.map(Speed::centi));
-    said(
-        out,
-        field::COURSE,
-        course.map(Course::centi).map(Into::into),
-    );
-    said_signed(out, field::ALTITUDE, altitude);
-    if let Some(odometer) = odometer {
-        let more = odometer.wrapping_sub(was.odometer_m.unwrap_or(0));
-        signed(out, field::ODOMETER, more.cast_signed());
-    }
-    said(out, field::SATELLITES, satellites.map(Into::into));
-    said(out, field::VOLTAGE, voltage.map(Into::into));
     said(out, field::IGNITION, ignition.map(Into::into));
     said(out, field::MOTION, motion.map(Into::into));
     said(out, field::EVENT, event.map(Into::into));
@@ -211,7 +285,7 @@ fn put_difference(
     if let Some(place) = exact {
         for (field, degrees) in [(15, place.lat()), (16, place.lon())] {
             key(out, field, FIXED_64);
-            degrees.to_le_bytes().into_iter().for_each(|b| out.byte(b));
+            out.extend_from_slice(&degrees.to_le_bytes());
         }
     }
     if r.kind != was.kind {
@@ -228,51 +302,42 @@ fn put_difference(
         match &r.driver {
             DriverSaid::NotSaid => number(out, 21, 1),
             DriverSaid::Nobody => number(out, 22, 1),
-            DriverSaid::Card(card) => put_text(texts, out, 23, card.as_str()),
-            DriverSaid::Licence(id) => put_text(texts, out, 24, id.as_str()),
+            DriverSaid::Card(card) => text(out, 23, card.as_str()),
+            DriverSaid::Licence(id) => text(out, 24, id.as_str()),
         }
     }
     said_signed(out, field::FUEL, fuel);
     said(out, field::ENGINE, engine);
     if let Some(vin) = vin {
-        put_text(texts, out, field::VIN, vin);
+        text(out, field::VIN, vin);
     }
-    at
 }
 
-fn put_text(texts: &mut Vec<u8>, before: &mut Numbers, field: u8, value: &str) {
-    texts.extend_from_slice(before.take());
-    text(texts, field, value);
-}
-
-#[inline]
-fn varint(out: &mut impl Out, mut value: u64) {
+fn varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
-        out.byte(value as u8 | 0x80);
+        out.push(value as u8 | 0x80);
         value >>= 7;
     }
-    out.byte(value as u8);
+    out.push(value as u8);
 }
 
-#[inline]
-fn key(out: &mut impl Out, field: u8, wire: u8) {
+fn key(out: &mut Vec<u8>, field: u8, wire: u8) {
     varint(out, u64::from(field) << 3 | u64::from(wire));
 }
 
-#[inline]
-fn number(out: &mut impl Out, field: u8, value: u64) {
+fn number(out: &mut Vec<u8>, field: u8, value: u64) {
     key(out, field, VARINT);
     varint(out, value);
 }
 
+fn signed(out: &mut Vec<u8>, field: u8, value: i64) {
+    number(out, field, zigzag(value));
+}
+
 /// `sint32` and `sint64` have the same bytes for the same number.
 #[inline]
-fn signed(out: &mut impl Out, field: u8, value: i64) {
-    number(
-        out,
-        field,
-        (value.cast_unsigned() << 1) ^ (value >> 63).cast_unsigned(),
-    );
+const fn zigzag(value: i64) -> u64 {
+    (value.cast_unsigned() << 1) ^ (value >> 63).cast_unsigned()
 }
 
 /// A field of `proto3` without `optional`: not written when it is false.
@@ -282,15 +347,13 @@ fn flag(out: &mut Vec<u8>, field: u8, value: bool) {
     }
 }
 
-#[inline]
-fn said(out: &mut impl Out, field: u8, value: Option<u64>) {
+fn said(out: &mut Vec<u8>, field: u8, value: Option<u64>) {
     if let Some(value) = value {
         number(out, field, value);
     }
 }
 
-#[inline]
-fn said_signed(out: &mut impl Out, field: u8, value: Option<i32>) {
+fn said_signed(out: &mut Vec<u8>, field: u8, value: Option<i32>) {
     if let Some(value) = value {
         signed(out, field, value.into());
     }

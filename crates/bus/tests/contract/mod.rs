@@ -27,6 +27,8 @@ pub async fn run(factory: &impl Factory) {
     let fresh = Fresh::make(factory).await;
     order_and_offsets(&*fresh.log).await;
     let fresh = Fresh::make(factory).await;
+    at_once_or_not_at_all(&*fresh.log).await;
+    let fresh = Fresh::make(factory).await;
     reading_in_pieces(&*fresh.log).await;
     let fresh = Fresh::make(factory).await;
     positions_outside(&*fresh.log).await;
@@ -101,6 +103,34 @@ async fn order_and_offsets(log: &dyn Log) {
     assert_eq!(texts(&read_all(log, 2).await), [(0, "two")]);
     assert_eq!(log.range(0).await.unwrap(), (0, 0));
     assert_eq!(log.range(1).await.unwrap(), (0, 5));
+}
+
+/// What is taken at once stands among the others in the order of the calls, and is durable as they
+/// are.
+async fn at_once_or_not_at_all(log: &dyn Log) {
+    let mut receipts = Vec::new();
+    for n in 0..20 {
+        let payload = Bytes::from(format!("{n}"));
+        receipts.push(match n % 3 {
+            0 => log.append(1, payload).await.expect("taken"),
+            _ => {
+                let taken = log.try_append(1, &payload).expect("there is room");
+                taken.expect("taken")
+            }
+        });
+    }
+    for (n, receipt) in (0..).zip(receipts) {
+        assert_eq!(receipt.await.expect("answered").expect("durable"), n);
+    }
+    let all = read_all(log, 1).await;
+    let in_order: Vec<(Offset, String)> = (0..20).map(|n| (n, n.to_string())).collect();
+    let in_order: Vec<(Offset, &str)> = in_order.iter().map(|(n, t)| (*n, t.as_str())).collect();
+    assert_eq!(texts(&all), in_order);
+    let nowhere = log.try_append(PARTITIONS, &Bytes::from_static(b"x"));
+    assert!(matches!(nowhere, Some(Err(_))));
+    log.close().await;
+    let late = log.try_append(1, &Bytes::from_static(b"late"));
+    assert!(matches!(late, Some(Err(BusError::Closed))));
 }
 
 async fn reading_in_pieces(log: &dyn Log) {

@@ -148,6 +148,8 @@ impl Pending {
     }
 
     fn poll_receipts(&mut self, shared: &Shared, out: &mut Vec<u8>, cx: &mut Context<'_>) -> Found {
+        // Of all that became durable together.
+        let mut now = None;
         while let Some(front) = self.slots.front_mut() {
             match front {
                 Slot::Reply(reply) => {
@@ -164,7 +166,7 @@ impl Pending {
                     match answer {
                         Poll::Pending => break,
                         Poll::Ready(Ok(Ok(_))) => {
-                            let (size, ordered) = frame.durable(shared, out);
+                            let (size, ordered) = frame.durable(shared, *now.get_or_insert_with(Instant::now), out);
                             self.bytes -= size;
                             self.ordered -= usize::from(ordered);
                             self.progressed = true;
@@ -217,14 +219,25 @@ impl Pending {
             if !matches!(frame.state, State::Waiting) {
                 continue;
             }
-            let mut attempt = appending
-                .take()
-                .unwrap_or_else(|| start(shared, &frame.publish));
-            match attempt.poll_unpin(cx) {
-                Poll::Pending => {
-                    self.appending = Some(attempt);
-                    return Found::Fine;
+            let publish = &frame.publish;
+            let at_once = match appending {
+                // It has waited already, and has its turn.
+                Some(_) => None,
+                None => shared.log.try_append(publish.partition, &publish.payload),
+            };
+            let taken = match at_once {
+                Some(taken) => Poll::Ready(taken),
+                None => {
+                    let mut attempt = appending.take().unwrap_or_else(|| start(shared, publish));
+                    let taken = attempt.poll_unpin(cx);
+                    if taken.is_pending() {
+                        self.appending = Some(attempt);
+                    }
+                    taken
                 }
+            };
+            match taken {
+                Poll::Pending => return Found::Fine,
                 Poll::Ready(Ok(receipt)) => {
                     frame.state = State::Taken(receipt);
                     self.waiting -= 1;
@@ -245,13 +258,11 @@ impl Pending {
 
 impl InFlight {
     /// The records are safe: the reply may go out. Gives the size and whether it was ordered.
-    fn durable(&mut self, shared: &Shared, out: &mut Vec<u8>) -> (usize, bool) {
+    fn durable(&mut self, shared: &Shared, now: Instant, out: &mut Vec<u8>) -> (usize, bool) {
         shared.log_works();
         shared.metrics.of(self.publish.protocol).durable.inc();
-        shared
-            .metrics
-            .durable
-            .observe(self.taken.elapsed().as_secs_f64());
+        let took = now.saturating_duration_since(self.taken);
+        shared.metrics.durable.observe(took.as_secs_f64());
         let Some(reply) = self.publish.reply.take() else {
             return (self.size, false);
         };

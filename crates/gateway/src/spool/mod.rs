@@ -229,6 +229,36 @@ impl Inner {
         (0..).zip(&self.lanes).map(of).sum()
     }
 
+    fn lane(&self, partition: u32) -> Result<&Lane, BusError> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(BusError::Closed);
+        }
+        let lane = self.lanes.get(partition as usize);
+        lane.ok_or_else(|| BusError::Write(format!("no partition {partition}")))
+    }
+
+    /// Behind all others of the lane, with what the far log said.
+    fn push(
+        &self,
+        lane: &Lane,
+        payload: Bytes,
+        sent: Option<Result<Receipt, BusError>>,
+    ) -> Result<Receipt, BusError> {
+        let (told, receipt) = oneshot::channel();
+        self.on_the_way.fetch_add(1, Ordering::AcqRel);
+        let item = Item {
+            payload,
+            sent,
+            told,
+            until: Instant::now() + self.options.patience,
+        };
+        if !lane.push(item) {
+            self.on_the_way.fetch_sub(1, Ordering::AcqRel);
+            return Err(BusError::Closed);
+        }
+        Ok(receipt)
+    }
+
     /// Opens the breaker. What is on its way to the far log is given up, so that its receipts fail
     /// at once and their lanes spool it.
     async fn trip(&self, why: &str) {
@@ -266,11 +296,7 @@ impl Append for Spool {
 
     async fn append(&self, partition: u32, payload: Bytes) -> Result<Receipt, BusError> {
         let inner = &self.inner;
-        if inner.closed.load(Ordering::Acquire) {
-            return Err(BusError::Closed);
-        }
-        let lane = inner.lanes.get(partition as usize);
-        let lane = lane.ok_or_else(|| BusError::Write(format!("no partition {partition}")))?;
+        let lane = inner.lane(partition)?;
         // Held until the message is in its lane: the lane has the order of the far log.
         let way = inner.way.read().await;
         let sent = match &*way {
@@ -278,19 +304,21 @@ impl Append for Spool {
             Way::Far(far) => Some(far.append(partition, payload.clone()).await),
             Way::Spool => None,
         };
-        let (told, receipt) = oneshot::channel();
-        inner.on_the_way.fetch_add(1, Ordering::AcqRel);
-        let item = Item {
-            payload,
-            sent,
-            told,
-            until: Instant::now() + inner.options.patience,
+        inner.push(lane, payload, sent)
+    }
+
+    fn try_append(&self, partition: u32, payload: &Bytes) -> Option<Result<Receipt, BusError>> {
+        let inner = &self.inner;
+        let lane = match inner.lane(partition) {
+            Ok(lane) => lane,
+            Err(error) => return Some(Err(error)),
         };
-        if !lane.push(item) {
-            inner.on_the_way.fetch_sub(1, Ordering::AcqRel);
-            return Err(BusError::Closed);
-        }
-        Ok(receipt)
+        let way = inner.way.try_read().ok()?;
+        let sent = match &*way {
+            Way::Far(far) => Some(far.try_append(partition, payload)?),
+            Way::Spool => None,
+        };
+        Some(inner.push(lane, payload.clone(), sent))
     }
 
     /// What is in the spool stays there for the next start.

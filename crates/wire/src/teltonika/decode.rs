@@ -13,6 +13,9 @@ const CODEC_16: u8 = 0x10;
 /// 2007-01-01T00:00:00Z, from which Codec 7 counts seconds.
 const CODEC_7_EPOCH_S: i64 = 1_167_609_600;
 
+/// Bytes of a record before its parameters: time, priority, and the GPS element.
+const HEAD: usize = 24;
+
 /// What codec data hold.
 pub enum Content {
     Records(Readings),
@@ -121,16 +124,13 @@ impl Reader<'_> {
     fn records(mut self) -> Result<Readings, Wrong> {
         self.c.skip(1)?;
         let count = self.c.u8()?;
-        let mut readings = Readings::with_capacity(count.into());
-        for _ in 0..count {
-            readings.read_in_place(Record::status(self.now), |r| {
-                if self.layout.codec_7 {
-                    self.codec_7_record(r)
-                } else {
-                    self.record(r)
-                }
-            })?;
-        }
+        let readings = Readings::read_in_place(count.into(), self.now, |r| {
+            if self.layout.codec_7 {
+                self.codec_7_record(r)
+            } else {
+                self.record(r)
+            }
+        })?;
         let at = self.c.at();
         let wrong = |what| Wrong {
             kind: FrameErrorKind::BadLength,
@@ -149,14 +149,16 @@ impl Reader<'_> {
     /// Fills the record; gives its time in milliseconds, as it came.
     #[inline]
     fn record(&mut self, r: &mut Record) -> Result<i64, Wrong> {
-        let time = self.c.i64()?;
-        self.c.skip(1)?; // priority
-        let lon = degrees(self.c.i32()?);
-        let lat = degrees(self.c.i32()?);
-        let altitude = self.c.i16()?;
-        let course = self.c.u16()?;
-        let satellites = self.c.u8()?;
-        let speed = self.c.u16()?;
+        // Its length is looked at once.
+        let mut head = self.c.sub(HEAD)?;
+        let time = head.i64()?;
+        head.skip(1)?; // priority
+        let lon = degrees(head.i32()?);
+        let lat = degrees(head.i32()?);
+        let altitude = head.i16()?;
+        let course = head.u16()?;
+        let satellites = head.u8()?;
+        let speed = head.u16()?;
 
         place(r, Position::new(lat, lon));
         r.valid = satellites != 0 && r.position.is_some();
@@ -170,11 +172,12 @@ impl Reader<'_> {
         }
         // The total: the blocks' own counts and the second count already leave no freedom.
         self.count()?;
-        for size in [1, 2, 4, 8] {
-            self.block(size, r)?;
-        }
+        self.block::<1>(r)?;
+        self.block::<2>(r)?;
+        self.block::<4>(r)?;
+        self.block::<8>(r)?;
         if self.layout.sixteens {
-            self.block(16, r)?;
+            self.block::<16>(r)?;
         }
         if self.layout.variable {
             self.variable_block(r)?;
@@ -234,18 +237,35 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// The parameters of `SIZE` bytes.
     #[inline]
-    fn block(&mut self, size: usize, r: &mut Record) -> Result<(), Wrong> {
-        for _ in 0..self.count()? {
-            let id = self.id()?;
-            if size > 8 {
-                self.c.skip(size)?;
-                continue;
-            }
-            let value = self.c.uint(size)?;
-            match (id, size) {
+    fn block<const SIZE: usize>(&mut self, r: &mut Record) -> Result<(), Wrong> {
+        let count = usize::from(self.count()?);
+        if self.layout.wide_ids {
+            self.parameters::<2, SIZE>(count, r)
+        } else {
+            self.parameters::<1, SIZE>(count, r)
+        }
+    }
+
+    /// Their length is looked at once; `ID` bytes of number before each value.
+    #[inline]
+    fn parameters<const ID: usize, const SIZE: usize>(
+        &mut self,
+        count: usize,
+        r: &mut Record,
+    ) -> Result<(), Wrong> {
+        let bytes = self.c.take(count * (ID + SIZE))?;
+        if SIZE > 8 {
+            return Ok(()); // none of these is known
+        }
+        for parameter in bytes.chunks_exact(ID + SIZE) {
+            let (id, value) = parameter.split_at(ID);
+            let id = id.iter().fold(0, |id, b| id << 8 | u16::from(*b));
+            let value = value.iter().fold(0, |value, b| value << 8 | u64::from(*b));
+            match (id, SIZE) {
                 (parameters::IBUTTON, 8) => r.driver = parameters::driver(value, &mut self.card),
-                _ => parameters::apply(r, id, value, size, self.models),
+                _ => parameters::apply(r, id, value, SIZE, self.models),
             }
         }
         Ok(())
