@@ -24,6 +24,10 @@ use anyhow::Result;
 use clap::Parser;
 use table::Row;
 
+/// That of the program.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 #[derive(Debug, Parser)]
 #[command(
     name = "waywarden-benches",

@@ -20,6 +20,10 @@ const WARM_UP: Duration = Duration::from_secs(60);
 /// Rounds without a better one after which they are warm.
 const STEADY: u32 = 6;
 
+/// How often the stub and the gateway take turns in a round: a machine changes its speed within
+/// seconds, and what is compared should meet the same one.
+const TURNS: u32 = 3;
+
 struct Load {
     devices: usize,
     per_frame: usize,
@@ -60,6 +64,7 @@ fn warm_up(load: &Load) -> Result<()> {
 }
 
 /// Records a second, of one round.
+#[derive(Default)]
 struct Measured {
     gateway: f64,
     stub: f64,
@@ -71,16 +76,28 @@ struct Measured {
 
 fn row(load: &Load, effort: Effort) -> Result<Row> {
     let all = rounds(effort.rounds, || {
-        let bare = bare(load)?;
-        let (stub, stub_us) = served(Server::Stub, load, effort)?;
-        let (gateway, gateway_us) = served(Server::KafkaGateway, load, effort)?;
-        Ok(Measured {
-            gateway,
-            stub,
-            bare,
-            gateway_us,
-            stub_us,
-        })
+        let mut round = Measured {
+            bare: bare(load)?,
+            ..Measured::default()
+        };
+        for turn in 0..TURNS {
+            for is_stub in [turn % 2 == 0, turn % 2 == 1] {
+                let server = match is_stub {
+                    true => Server::Stub,
+                    false => Server::KafkaGateway,
+                };
+                let (rate, us) = served(server, load, effort)?;
+                let (rate, us) = (rate / f64::from(TURNS), us / f64::from(TURNS));
+                if is_stub {
+                    round.stub += rate;
+                    round.stub_us += us;
+                } else {
+                    round.gateway += rate;
+                    round.gateway_us += us;
+                }
+            }
+        }
+        Ok(round)
     })?;
     let of = |value: fn(&Measured) -> f64| all.iter().map(value).collect::<Vec<f64>>();
     Ok(Row {
@@ -122,7 +139,7 @@ fn served(server: Server, load: &Load, effort: Effort) -> Result<(f64, f64)> {
     place.make_topic()?;
     let served = Served::start(server, &place.served())?;
     let answers = Answers::Acknowledgements;
-    let span = Duration::from_secs(6) / effort.shorter;
+    let span = Duration::from_secs(6) / effort.shorter / TURNS;
     let rate = devices::runtime()?.block_on(async {
         let connected = devices::connect(served.address, answers, sends(load)).await?;
         devices::send_for(connected, span).await

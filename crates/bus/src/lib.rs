@@ -99,11 +99,7 @@ pub trait Append: Send + Sync + fmt::Debug + 'static {
 
     /// As [`Append::append`], without a future to be kept; None where it would wait. A gateway has
     /// hardly another message that does.
-    fn try_append(
-        &self,
-        _partition: u32,
-        _payload: &Bytes,
-    ) -> Option<Result<Receipt, BusError>> {
+    fn try_append(&self, _partition: u32, _payload: &Bytes) -> Option<Result<Receipt, BusError>> {
         None
     }
 

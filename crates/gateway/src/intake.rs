@@ -1,5 +1,6 @@
 //! From a decoded frame to what the log takes.
 
+use crate::metrics::Metrics;
 use crate::shared::Shared;
 use bytes::Bytes;
 use waywarden_bus::encode;
@@ -50,14 +51,39 @@ impl Publish {
 /// The structures around a message in flight: its slot, its receipt, its place in the queue.
 const OVERHEAD: usize = 256;
 
+/// What a read gave, for the counters: those are shared by all cores, and told of once a read.
+#[derive(Debug, Default)]
+pub(crate) struct Given {
+    frames: u64,
+    untimed: u64,
+    records: u64,
+    late: u64,
+}
+
+impl Given {
+    pub(crate) fn tell(self, metrics: &Metrics, protocol: Protocol) {
+        let of = metrics.of(protocol);
+        for (counter, count) in [
+            (&of.frames, self.frames),
+            (&of.untimed, self.untimed),
+            (&of.records, self.records),
+            (&metrics.late, self.late),
+        ] {
+            if count > 0 {
+                counter.inc_by(count);
+            }
+        }
+    }
+}
+
 pub(crate) fn take(
     shared: &Shared,
     protocol: Protocol,
     received: Timestamp,
     frame: DecodedFrame,
+    given: &mut Given,
 ) -> Intake {
-    let metrics = shared.metrics.of(protocol);
-    metrics.frames.inc();
+    given.frames += 1;
     let held = match frame.device.standing {
         Standing::Known => false,
         Standing::Held => true,
@@ -65,7 +91,7 @@ pub(crate) fn take(
     };
     let records = frame.readings.into_timed();
     if records.is_empty() {
-        metrics.untimed.inc();
+        given.untimed += 1;
         return Intake::ReplyOnly(frame.durable_reply);
     }
     let source = frame.device.source;
@@ -75,9 +101,9 @@ pub(crate) fn take(
         }
         shared.metrics.held.inc();
     }
-    metrics.records.inc_by(records.len() as u64);
+    given.records += records.len() as u64;
     let late = shared.pace.late(&records, received);
-    shared.metrics.late.inc_by(u64::from(late));
+    given.late += u64::from(late);
     let partition = partition_of(&source, shared.partitions);
     let message = Message::Frame(Frame {
         source,

@@ -1,7 +1,7 @@
 //! Datagrams: each is a session of its own, answered when its records are durable.
 
 use crate::config::Speaks;
-use crate::intake::{self, Intake, Publish, Turned};
+use crate::intake::{self, Given, Intake, Publish, Turned};
 use crate::shared::Shared;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
@@ -13,7 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use waywarden_bus::BusError;
 use waywarden_model::{Protocol, Standing, Timestamp};
-use waywarden_wire::{Event, Progress, Transport};
+use waywarden_wire::{DecodedFrame, Event, Progress, Transport};
 
 /// Largest datagram that there is.
 const DATAGRAM: usize = 64 * 1024;
@@ -134,7 +134,7 @@ impl Datagram<'_> {
             }
             Event::Identified { .. } => {}
             Event::Reply(reply) => return Act::Answer(reply),
-            Event::Frame(frame) => match intake::take(shared, protocol, received, frame) {
+            Event::Frame(frame) => match take(shared, protocol, received, frame) {
                 Intake::Publish(publish) => {
                     // Counted, so that connections wait for it; a socket of many devices cannot.
                     let _ = shared.pace.took(publish.late, Instant::now());
@@ -208,4 +208,12 @@ async fn until_durable(shared: &Shared, publish: &Publish) -> bool {
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(longest);
     }
+}
+
+/// A frame of a datagram, counted by itself.
+fn take(shared: &Shared, protocol: Protocol, received: Timestamp, frame: DecodedFrame) -> Intake {
+    let mut given = Given::default();
+    let intake = intake::take(shared, protocol, received, frame, &mut given);
+    given.tell(&shared.metrics, protocol);
+    intake
 }

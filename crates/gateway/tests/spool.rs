@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -37,6 +38,8 @@ const SLOW: Duration = Duration::from_millis(15);
 #[derive(Debug)]
 struct Far {
     inner: Mutex<Inner>,
+    /// Whether the next message is taken at once.
+    has_room: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -58,6 +61,7 @@ impl Far {
                 waiting: VecDeque::new(),
                 unanswered: Vec::new(),
             }),
+            has_room: AtomicBool::new(false),
         })
     }
 
@@ -76,6 +80,29 @@ impl Far {
                 let _ = told.send(Ok(kept.len() as u64 - 1));
             }
         }
+    }
+
+    fn take(&self, partition: u32, payload: Bytes) -> Result<Receipt, BusError> {
+        let mut inner = self.inner.lock().unwrap();
+        let (told, receipt) = oneshot::channel();
+        let mood = inner.mood;
+        let kept = &mut inner.kept[partition as usize];
+        match mood {
+            Mood::Fine => {
+                let offset = kept.len() as u64;
+                kept.push(payload);
+                told.send(Ok(offset)).unwrap();
+            }
+            Mood::Forked => {
+                kept.push(payload);
+                let lost = BusError::Write("no answer of the leader".into());
+                told.send(Err(lost)).unwrap();
+            }
+            Mood::Silent => inner.unanswered.push(told),
+            Mood::Refusing => return Err(BusError::Write("queue full".into())),
+            Mood::Slow => inner.waiting.push_back((partition, payload, told)),
+        }
+        Ok(receipt)
     }
 
     /// The numbers of one source's messages in the order in which each came first.
@@ -101,26 +128,13 @@ impl Append for Far {
     }
 
     async fn append(&self, partition: u32, payload: Bytes) -> Result<Receipt, BusError> {
-        let mut inner = self.inner.lock().unwrap();
-        let (told, receipt) = oneshot::channel();
-        let mood = inner.mood;
-        let kept = &mut inner.kept[partition as usize];
-        match mood {
-            Mood::Fine => {
-                let offset = kept.len() as u64;
-                kept.push(payload);
-                told.send(Ok(offset)).unwrap();
-            }
-            Mood::Forked => {
-                kept.push(payload);
-                let lost = BusError::Write("no answer of the leader".into());
-                told.send(Err(lost)).unwrap();
-            }
-            Mood::Silent => inner.unanswered.push(told),
-            Mood::Refusing => return Err(BusError::Write("queue full".into())),
-            Mood::Slow => inner.waiting.push_back((partition, payload, told)),
-        }
-        Ok(receipt)
+        self.take(partition, payload)
+    }
+
+    /// Every other time there is no room.
+    fn try_append(&self, partition: u32, payload: &Bytes) -> Option<Result<Receipt, BusError>> {
+        let has_room = self.has_room.fetch_not(Ordering::Relaxed);
+        has_room.then(|| self.take(partition, payload.clone()))
     }
 
     fn purge(&self) {
@@ -178,7 +192,11 @@ async fn open_with(options: SpoolOptions, far: &Arc<Far>) -> Spool {
 
 async fn send(spool: &Spool, source: u32, n: u32) -> Receipt {
     let payload = Bytes::from(format!("{source}:{n}"));
-    spool.append(source % PARTITIONS, payload).await.unwrap()
+    let partition = source % PARTITIONS;
+    match spool.try_append(partition, &payload) {
+        Some(taken) => taken.unwrap(),
+        None => spool.append(partition, payload).await.unwrap(),
+    }
 }
 
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {

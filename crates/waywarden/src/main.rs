@@ -22,6 +22,11 @@ mod zone;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
+/// What one thread takes another gives back, by the hundred thousand a second: the allocator of the
+/// system has its threads wait for one another then.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Journey monitoring of commercial vehicles.
 #[derive(Debug, Parser)]
 #[command(version, about)]

@@ -134,12 +134,7 @@ impl EmbeddedLog {
         answer.await.map_err(|_| BusError::Closed)?
     }
 
-    fn write(
-        &self,
-        partition: u32,
-        payload: Bytes,
-        place: Place<'_>,
-    ) -> Result<Receipt, BusError> {
+    fn write(&self, partition: u32, payload: Bytes, place: Place<'_>) -> Result<Receipt, BusError> {
         let (reply, receipt) = oneshot::channel();
         let append = Append {
             partition,

@@ -149,16 +149,17 @@ const fn four_groups(value: u32) -> ([u8; 4], usize) {
 fn put_differences(out: &mut Vec<u8>, records: &[Record]) {
     let first = nothing();
     let (mut before, mut place) = (&first, At::NOWHERE);
+    let mut said = Said::default();
     for r in records {
-        place = put_difference(out, before, place, r);
+        (said.count, said.unsaid) = (0, 0);
+        place = put_difference(out, &mut said, before, place, r);
         before = r;
     }
 }
 
 /// Gives where the record is.
 #[inline]
-fn put_difference(out: &mut Vec<u8>, was: &Record, from: At, r: &Record) -> At {
-    let mut said = Said::default();
+fn put_difference(out: &mut Vec<u8>, said: &mut Said, was: &Record, from: At, r: &Record) -> At {
     let passed = r.time.millis().wrapping_sub(was.time.millis());
     if passed != 0 {
         said.signed(1, passed);

@@ -5,7 +5,7 @@ use super::pending::Pending;
 use super::{End, RESERVE};
 use crate::config::Speaks;
 use crate::connections::Admission;
-use crate::intake::{self, Intake, Turned};
+use crate::intake::{self, Given, Intake, Turned};
 use crate::shared::Shared;
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -139,12 +139,13 @@ impl Input {
         };
         let now = Instant::now();
         self.keep_partial(input, consumed, now);
-        let mut end = None;
+        let (mut end, mut given) = (None, Given::default());
         for event in buffer.events.drain(..) {
             if end.is_none() {
-                end = self.act(shared, protocol, received, now, event, taken);
+                end = self.act(shared, protocol, (received, now), event, taken, &mut given);
             }
         }
+        given.tell(&shared.metrics, protocol);
         // One frame of records can be large; the vector of the thread must not stay so.
         buffer.events.shrink_to(MOST_EVENTS);
         if self.partial.len() > shared.config.wire.max_frame.saturating_mul(2) {
@@ -169,10 +170,10 @@ impl Input {
         &mut self,
         shared: &Shared,
         protocol: Protocol,
-        received: Timestamp,
-        now: Instant,
+        (received, now): (Timestamp, Instant),
         event: Event,
         taken: &mut Taken<'_>,
+        given: &mut Given,
     ) -> Option<End> {
         match event {
             Event::Identified { device, .. } if device.standing == Standing::Refused => {
@@ -183,7 +184,7 @@ impl Input {
                 taken.admission.identify(&device.source);
             }
             Event::Reply(reply) => taken.pending.immediate(reply, taken.out),
-            Event::Frame(frame) => match intake::take(shared, protocol, received, frame) {
+            Event::Frame(frame) => match intake::take(shared, protocol, received, frame, given) {
                 Intake::Publish(publish) => {
                     if let Some(at) = shared.pace.took(publish.late, now) {
                         *taken.paced = Some(at);

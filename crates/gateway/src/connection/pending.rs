@@ -166,7 +166,8 @@ impl Pending {
                     match answer {
                         Poll::Pending => break,
                         Poll::Ready(Ok(Ok(_))) => {
-                            let (size, ordered) = frame.durable(shared, *now.get_or_insert_with(Instant::now), out);
+                            let (size, ordered) =
+                                frame.durable(shared, *now.get_or_insert_with(Instant::now), out);
                             self.bytes -= size;
                             self.ordered -= usize::from(ordered);
                             self.progressed = true;

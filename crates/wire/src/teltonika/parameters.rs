@@ -23,7 +23,7 @@ pub enum Models {
 }
 
 /// Takes a parameter of `size` bytes (1, 2, 4 or 8) into the record.
-#[inline]
+#[inline(always)]
 pub fn apply(r: &mut Record, id: u16, value: u64, size: usize, models: Models) {
     match (id, size) {
         (ODOMETER, 4) => r.odometer_m = Some(value),
