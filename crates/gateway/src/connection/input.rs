@@ -38,6 +38,8 @@ pub(super) struct Taken<'a> {
     pub(super) admission: &'a mut Admission,
     pub(super) pending: &'a mut Pending,
     pub(super) out: &'a mut Vec<u8>,
+    /// What it gave, for the counters.
+    pub(super) given: Given,
     /// When the next read may be, for the late records that this one gave.
     pub(super) paced: &'a mut Option<Instant>,
 }
@@ -139,13 +141,13 @@ impl Input {
         };
         let now = Instant::now();
         self.keep_partial(input, consumed, now);
-        let (mut end, mut given) = (None, Given::default());
+        let mut end = None;
         for event in buffer.events.drain(..) {
             if end.is_none() {
-                end = self.act(shared, protocol, (received, now), event, taken, &mut given);
+                end = self.act(shared, protocol, received, now, event, taken);
             }
         }
-        given.tell(&shared.metrics, protocol);
+        std::mem::take(&mut taken.given).tell(&shared.metrics, protocol);
         // One frame of records can be large; the vector of the thread must not stay so.
         buffer.events.shrink_to(MOST_EVENTS);
         if self.partial.len() > shared.config.wire.max_frame.saturating_mul(2) {
@@ -170,11 +172,12 @@ impl Input {
         &mut self,
         shared: &Shared,
         protocol: Protocol,
-        (received, now): (Timestamp, Instant),
+        received: Timestamp,
+        now: Instant,
         event: Event,
         taken: &mut Taken<'_>,
-        given: &mut Given,
     ) -> Option<End> {
+        let given = &mut taken.given;
         match event {
             Event::Identified { device, .. } if device.standing == Standing::Refused => {
                 return Some(End::Refused);

@@ -5,6 +5,7 @@ mod pending;
 
 use crate::config::Speaks;
 use crate::connections::Admission;
+use crate::intake::Given;
 use crate::shared::Shared;
 use input::{Input, Taken};
 use pending::{Found, Pending};
@@ -287,6 +288,7 @@ impl Connection {
             admission: &mut self.admission,
             pending: &mut self.pending,
             out: &mut self.out,
+            given: Given::default(),
             paced: &mut self.paced,
         };
         let read = self
