@@ -14,6 +14,7 @@ pub use share::{Held, Share};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use smallvec::{SmallVec, smallvec};
 use std::fmt;
 use waywarden_model::Timestamp;
 
@@ -68,9 +69,30 @@ impl BusError {
     }
 }
 
-/// Resolves when the message is durable, with its offset; of a message that was sent twice on the
-/// way a broker may tell none, and then it is about that.
+/// What is appended as one, such as the frames of one read: messages of one partition, at least one
+/// and seldom another. They stand there in their order.
+pub type Messages = SmallVec<[Bytes; 1]>;
+
+/// Most messages that are to be appended as one.
+pub const MOST_AS_ONE: usize = 64;
+
+/// Resolves when all that was appended as one is durable, with the offset of the last; of a message
+/// that was sent twice on the way a broker may tell none, and then it is about that. When it fails,
+/// some of several may be durable all the same.
 pub type Receipt = tokio::sync::oneshot::Receiver<Result<Offset, BusError>>;
+
+/// Nothing has no offset to be told.
+fn check_some(messages: &[Bytes]) -> Result<(), BusError> {
+    match messages {
+        [] => Err(BusError::Write("there is nothing to append".to_owned())),
+        _ => Ok(()),
+    }
+}
+
+/// Bytes of messages.
+fn total(messages: &[Bytes]) -> usize {
+    messages.iter().map(Bytes::len).sum()
+}
 
 /// A message as it stands in the log.
 #[derive(Clone, Debug)]
@@ -95,12 +117,21 @@ pub trait Append: Send + Sync + fmt::Debug + 'static {
 
     /// Waits for a place in the bounded queue, then gives the receipt; order per partition is the
     /// order of the calls. An error means that nothing was taken.
-    async fn append(&self, partition: u32, payload: Bytes) -> Result<Receipt, BusError>;
+    async fn append_all(&self, partition: u32, messages: Messages) -> Result<Receipt, BusError>;
 
-    /// As [`Append::append`], without a future to be kept; None where it would wait. A gateway has
-    /// hardly another message that does.
-    fn try_append(&self, _partition: u32, _payload: &Bytes) -> Option<Result<Receipt, BusError>> {
+    /// As [`Append::append_all`], without a future to be kept; None where it would wait, which is
+    /// seldom.
+    fn try_append_all(
+        &self,
+        _partition: u32,
+        _messages: &Messages,
+    ) -> Option<Result<Receipt, BusError>> {
         None
+    }
+
+    /// As [`Append::append_all`], of one message.
+    async fn append(&self, partition: u32, payload: Bytes) -> Result<Receipt, BusError> {
+        self.append_all(partition, smallvec![payload]).await
     }
 
     /// Gives up what is not durable yet where that can take long: the receipts fail, though some of

@@ -1,6 +1,7 @@
 //! Messages to bytes and back: the versioned Protobuf form of `proto/waywarden/v1/log.proto`.
 
 mod differences;
+mod packed;
 mod write;
 
 use bytes::Bytes;
@@ -20,10 +21,9 @@ mod proto {
 
 /// Of messages without records, and of frames whose records stand each for itself, which are read.
 const PLAIN: u32 = 1;
-/// Of frames whose records are differences.
-const DIFFERENCES: u32 = 2;
-/// The newest version, as which frames are written.
-pub const VERSION: u32 = DIFFERENCES;
+/// The newest version, as which frames are written: their records are packed. Those of version 2,
+/// whose records are differences, are read.
+pub const VERSION: u32 = 3;
 
 /// Why bytes are not a message.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -67,7 +67,7 @@ const KEEP_RAW: usize = 256 * 1024;
 /// Encodes a message into its versioned Protobuf form.
 pub fn encode(message: &Message) -> Bytes {
     let body = match message {
-        Message::Frame(frame) => return Bytes::from(write::frame(DIFFERENCES, frame)),
+        Message::Frame(frame) => return Bytes::from(write::frame(VERSION, frame)),
         Message::Tick(tick) => Body::Tick(proto::Tick {
             gateway: tick.gateway.clone(),
             listening_since_ms: tick.listening_since.millis(),
@@ -129,6 +129,7 @@ fn clear_frame(frame: &mut proto::Frame) {
     frame.held = false;
     frame.records.clear();
     frame.differences.clear();
+    frame.packed.clear();
     frame.raw.clear();
     frame.told_offset_s = None;
 }
@@ -138,6 +139,7 @@ fn shrink(scratch: &mut proto::Envelope) {
     if let Some(Body::Frame(frame)) = &scratch.body
         && (frame.records.capacity() > KEEP_RECORDS
             || frame.differences.capacity() > KEEP_RECORDS
+            || frame.packed.capacity() > KEEP_RAW
             || frame.raw.capacity() > KEEP_RAW)
     {
         scratch.body = None;
@@ -154,6 +156,7 @@ fn take_frame(frame: &mut proto::Frame) -> Result<Frame, DecodeError> {
         records.push(record_in(r)?);
     }
     differences::read(&mut frame.differences, &mut records)?;
+    packed::read(&frame.packed, &mut records)?;
     Ok(Frame {
         source: frame.source.as_str().into(),
         protocol,
@@ -258,11 +261,11 @@ mod tests {
 
     #[test]
     fn another_version_is_named() {
-        let error = decode(&envelope(3, Some(Body::Registry(1)))).unwrap_err();
-        assert_eq!(error, DecodeError::Version { found: 3 });
+        let error = decode(&envelope(4, Some(Body::Registry(1)))).unwrap_err();
+        assert_eq!(error, DecodeError::Version { found: 4 });
         assert_eq!(
             error.to_string(),
-            "message of version 3, this program reads up to 2"
+            "message of version 4, this program reads up to 3"
         );
         // Field 2 of a later version may be anything: the version is still what is reported.
         assert_eq!(

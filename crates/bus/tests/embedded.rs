@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
-use waywarden_bus::{Append, BusError, EmbeddedLog, Log, OpenError, Options};
+use waywarden_bus::{Append, BusError, EmbeddedLog, Log, Messages, OpenError, Options};
 use waywarden_model::Timestamp;
 
 fn options() -> Options {
@@ -135,8 +135,8 @@ async fn a_full_queue_makes_append_wait_and_drops_nothing() {
         // SQLite waits five seconds for the other before it gives up.
         let early = tokio::time::timeout(Duration::from_millis(300), &mut waiting).await;
         assert!(early.is_err(), "50 messages passed a queue of 4");
-        let another = Bytes::from(vec![0; 10]);
-        assert!(log.try_append(0, &another).is_none(), "it would wait");
+        let another = Messages::from_elem(Bytes::from(vec![0; 10]), 1);
+        assert!(log.try_append_all(0, &another).is_none(), "it would wait");
         drop(blocker);
         for (n, receipt) in (0..).zip(waiting.await) {
             assert_eq!(receipt.await.unwrap().unwrap(), n);
@@ -182,18 +182,25 @@ async fn a_failed_write_fails_the_receipt_and_the_next_append_tries_again() {
 }
 
 #[tokio::test]
-async fn a_large_message_passes_a_smaller_queue_alone() {
+async fn what_is_larger_than_the_queue_passes_alone() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(
         dir.path(),
         Options {
+            queue_messages: 2,
             queue_bytes: 100,
             ..options()
         },
     );
     let receipt = log.append(0, Bytes::from(vec![7; 5000])).await.unwrap();
     assert_eq!(receipt.await.unwrap().unwrap(), 0);
-    assert_eq!(read_all(&log, 0).await[0].payload.len(), 5000);
+    let many = Messages::from_elem(Bytes::from(vec![8; 50]), 7);
+    for _ in 0..3 {
+        let receipt = log.append_all(0, many.clone()).await.unwrap();
+        receipt.await.unwrap().unwrap();
+    }
+    let all = read_all(&log, 0).await;
+    assert_eq!((all[0].payload.len(), all.len()), (5000, 22));
 }
 
 #[test]

@@ -96,7 +96,7 @@ impl Metrics {
                 "Frames of a kind that is not decoded.",
                 &["protocol", "kind"],
             )?,
-            durable: m.histogram("durable_seconds", "From reading a frame to its receipt.")?,
+            durable: m.histogram("durable_seconds", "From reading frames to their receipt.")?,
             append_failures: m.counter("append_failures_total", "Writes that the log refused.")?,
             held: m.counter("held_frames_total", "Frames of devices that are held.")?,
             late: m.counter(

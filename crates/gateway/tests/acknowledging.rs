@@ -7,6 +7,7 @@ mod support;
 use std::time::Duration;
 use support::{Device, Gateway, Mode, NOW, until};
 use tokio::net::UdpSocket;
+use waywarden_bus::MOST_AS_ONE;
 use waywarden_model::hash::partition_of;
 use waywarden_wire::Transport;
 
@@ -33,9 +34,10 @@ async fn many_frames_of_one_connection_are_in_flight() {
     let g = Gateway::start().await;
     g.log.set(Mode::Hold);
     let mut device = g.device("d1").await;
-    let all: String = (0..100).map(|n| format!("D {n}\n")).collect();
-    device.send(&all).await;
-    until("the log has all", || g.log.held() == 100).await;
+    for n in 0..100 {
+        device.send(&format!("D {n}\n")).await;
+        until("the log has it", || g.log.held() == n + 1).await;
+    }
     device.hears_nothing().await;
     // Confirmed in any order, acknowledged in theirs.
     for _ in 0..99 {
@@ -45,6 +47,40 @@ async fn many_frames_of_one_connection_are_in_flight() {
     g.log.confirm(0);
     let expected: Vec<String> = (0..100).map(|n| format!("a {n}")).collect();
     assert_eq!(device.lines(100).await, expected);
+}
+
+/// What is read at once is appended as one, up to a bound, and has its acknowledgements in order;
+/// what it gives otherwise stands where it came.
+#[tokio::test]
+async fn frames_of_one_read_are_appended_as_one() {
+    let g = Gateway::start().await;
+    g.log.set(Mode::Hold);
+    let mut device = g.device("d1").await;
+    let all: String = (0..MOST_AS_ONE + 3).map(|n| format!("D {n}\n")).collect();
+    device.send(&(all + "H\nD 90\nN 91\nT 92\nT 93\n")).await;
+    until("the log has all", || g.log.held() == 4).await;
+    assert_eq!(g.log.held_frames(), [MOST_AS_ONE, 3, 2, 2]);
+    for behind in [3, 2, 1] {
+        g.log.confirm(behind);
+    }
+    device.hears_nothing().await;
+    assert_eq!(g.metric("durable_frames_total", "gt06"), 0.0);
+    // One write that failed is repeated whole.
+    g.log.fail(0);
+    until("again", || g.log.held_frames() == [MOST_AS_ONE]).await;
+    g.log.confirm(0);
+    let acknowledged = |numbers: std::ops::Range<usize>| numbers.map(|n| format!("a {n}"));
+    let mut expected: Vec<String> = acknowledged(0..MOST_AS_ONE + 3).collect();
+    expected.push("h".into());
+    expected.push("a 90".into());
+    expected.extend(acknowledged(92..94));
+    assert_eq!(device.lines(expected.len()).await, expected);
+    let frames = g.metric("durable_frames_total", "gt06");
+    assert_eq!(frames, (MOST_AS_ONE + 7) as f64);
+    until("the budget is given back", || {
+        g.metric("in_flight_bytes", "") == 0.0
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -119,8 +155,10 @@ async fn only_the_write_that_failed_is_repeated() {
     let g = Gateway::start().await;
     g.log.set(Mode::Hold);
     let mut device = g.device("d1").await;
-    device.send("D 1\nD 2\nD 3\n").await;
-    until("the log has all", || g.log.held() == 3).await;
+    for n in 1..4 {
+        device.send(&format!("D {n}\n")).await;
+        until("the log has it", || g.log.held() == n).await;
+    }
     g.log.confirm(1);
     g.log.fail(1);
     g.log.fail(0);

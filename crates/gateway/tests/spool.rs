@@ -5,13 +5,14 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
-use waywarden_bus::{Append, BusError, EmbeddedLog, Options, Receipt};
+use waywarden_bus::{Append, BusError, EmbeddedLog, Messages, Options, Receipt};
 use waywarden_gateway::{Connect, Spool, SpoolOptions, Unreachable};
 
 const PARTITIONS: u32 = 2;
@@ -48,7 +49,7 @@ struct Inner {
     /// Messages of each partition.
     kept: Vec<Vec<Bytes>>,
     /// Slow, what waits for being confirmed.
-    waiting: VecDeque<(u32, Bytes, Told)>,
+    waiting: VecDeque<(u32, Messages, Told)>,
     unanswered: Vec<Told>,
 }
 
@@ -74,33 +75,32 @@ impl Far {
         loop {
             tokio::time::sleep(SLOW).await;
             let mut inner = self.inner.lock().unwrap();
-            if let Some((partition, payload, told)) = inner.waiting.pop_front() {
+            if let Some((partition, messages, told)) = inner.waiting.pop_front() {
                 let kept = &mut inner.kept[partition as usize];
-                kept.push(payload);
+                kept.extend(messages);
                 let _ = told.send(Ok(kept.len() as u64 - 1));
             }
         }
     }
 
-    fn take(&self, partition: u32, payload: Bytes) -> Result<Receipt, BusError> {
+    fn take(&self, partition: u32, messages: Messages) -> Result<Receipt, BusError> {
         let mut inner = self.inner.lock().unwrap();
         let (told, receipt) = oneshot::channel();
         let mood = inner.mood;
         let kept = &mut inner.kept[partition as usize];
         match mood {
             Mood::Fine => {
-                let offset = kept.len() as u64;
-                kept.push(payload);
-                told.send(Ok(offset)).unwrap();
+                kept.extend(messages);
+                told.send(Ok(kept.len() as u64 - 1)).unwrap();
             }
             Mood::Forked => {
-                kept.push(payload);
+                kept.extend(messages);
                 let lost = BusError::Write("no answer of the leader".into());
                 told.send(Err(lost)).unwrap();
             }
             Mood::Silent => inner.unanswered.push(told),
             Mood::Refusing => return Err(BusError::Write("queue full".into())),
-            Mood::Slow => inner.waiting.push_back((partition, payload, told)),
+            Mood::Slow => inner.waiting.push_back((partition, messages, told)),
         }
         Ok(receipt)
     }
@@ -127,14 +127,18 @@ impl Append for Far {
         PARTITIONS
     }
 
-    async fn append(&self, partition: u32, payload: Bytes) -> Result<Receipt, BusError> {
-        self.take(partition, payload)
+    async fn append_all(&self, partition: u32, messages: Messages) -> Result<Receipt, BusError> {
+        self.take(partition, messages)
     }
 
     /// Every other time there is no room.
-    fn try_append(&self, partition: u32, payload: &Bytes) -> Option<Result<Receipt, BusError>> {
+    fn try_append_all(
+        &self,
+        partition: u32,
+        messages: &Messages,
+    ) -> Option<Result<Receipt, BusError>> {
         let has_room = self.has_room.fetch_not(Ordering::Relaxed);
-        has_room.then(|| self.take(partition, payload.clone()))
+        has_room.then(|| self.take(partition, messages.clone()))
     }
 
     fn purge(&self) {
@@ -191,11 +195,18 @@ async fn open_with(options: SpoolOptions, far: &Arc<Far>) -> Spool {
 }
 
 async fn send(spool: &Spool, source: u32, n: u32) -> Receipt {
-    let payload = Bytes::from(format!("{source}:{n}"));
+    send_all(spool, source, n..n + 1).await
+}
+
+/// As one.
+async fn send_all(spool: &Spool, source: u32, numbers: Range<u32>) -> Receipt {
+    let messages: Messages = numbers
+        .map(|n| Bytes::from(format!("{source}:{n}")))
+        .collect();
     let partition = source % PARTITIONS;
-    match spool.try_append(partition, &payload) {
+    match spool.try_append_all(partition, &messages) {
         Some(taken) => taken.unwrap(),
-        None => spool.append(partition, payload).await.unwrap(),
+        None => spool.append_all(partition, messages).await.unwrap(),
     }
 }
 
@@ -221,8 +232,10 @@ async fn through_every_mood_what_is_confirmed_arrives_in_order() {
         sources.push(tokio::spawn(async move {
             let (mut n, mut receipts) = (0, Vec::new());
             while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                receipts.push(send(&spool, source, n).await);
-                n += 1;
+                // What one read of a connection gives: one message, or several as one.
+                let next = n + 1 + (n + source) % 3;
+                receipts.push(send_all(&spool, source, n..next).await);
+                n = next;
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             for receipt in receipts {

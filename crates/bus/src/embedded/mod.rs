@@ -11,7 +11,7 @@ mod segment;
 mod shared;
 mod writer;
 
-use crate::{BusError, Entry, Log, LogIdentity, Offset, Receipt, Share};
+use crate::{BusError, Entry, Log, LogIdentity, Messages, Offset, Receipt, Share, check_some};
 use async_trait::async_trait;
 use bytes::Bytes;
 use shared::{Place, Shared};
@@ -134,17 +134,27 @@ impl EmbeddedLog {
         answer.await.map_err(|_| BusError::Closed)?
     }
 
-    fn write(&self, partition: u32, payload: Bytes, place: Place<'_>) -> Result<Receipt, BusError> {
+    fn check(&self, partition: u32, messages: &[Bytes]) -> Result<(), BusError> {
+        self.shared.check_partition(partition)?;
+        check_some(messages)
+    }
+
+    fn write(
+        &self,
+        partition: u32,
+        messages: Messages,
+        place: Place<'_>,
+    ) -> Result<Receipt, BusError> {
         let (reply, receipt) = oneshot::channel();
         let append = Append {
             partition,
-            payload,
+            messages,
             reply,
         };
         self.commands
             .send(Command::Append(append))
             .map_err(|_| BusError::Closed)?;
-        // The writer gives the place back when the message is durable or has failed.
+        // The writer gives the place back when the messages are durable or have failed.
         place.keep();
         Ok(receipt)
     }
@@ -176,18 +186,22 @@ impl crate::Append for EmbeddedLog {
         self.shared.identity().partitions
     }
 
-    async fn append(&self, partition: u32, payload: Bytes) -> Result<Receipt, BusError> {
-        self.shared.check_partition(partition)?;
-        let place = self.shared.take_place(payload.len()).await?;
-        self.write(partition, payload, place)
+    async fn append_all(&self, partition: u32, messages: Messages) -> Result<Receipt, BusError> {
+        self.check(partition, &messages)?;
+        let place = self.shared.take_place(&messages).await?;
+        self.write(partition, messages, place)
     }
 
-    fn try_append(&self, partition: u32, payload: &Bytes) -> Option<Result<Receipt, BusError>> {
-        if let Err(error) = self.shared.check_partition(partition) {
+    fn try_append_all(
+        &self,
+        partition: u32,
+        messages: &Messages,
+    ) -> Option<Result<Receipt, BusError>> {
+        if let Err(error) = self.check(partition, messages) {
             return Some(Err(error));
         }
-        let place = self.shared.try_take_place(payload.len())?;
-        Some(place.and_then(|place| self.write(partition, payload.clone(), place)))
+        let place = self.shared.try_take_place(messages)?;
+        Some(place.and_then(|place| self.write(partition, messages.clone(), place)))
     }
 
     async fn close(&self) {

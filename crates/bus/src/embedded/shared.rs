@@ -4,7 +4,7 @@ use super::Options;
 use super::folder::Opened;
 use super::reader::Limit;
 use super::segment::{self, Segment};
-use crate::{BusError, Entry, LogIdentity, Offset};
+use crate::{BusError, Entry, LogIdentity, Offset, total};
 use bytes::Bytes;
 use rusqlite::Connection;
 use std::collections::VecDeque;
@@ -24,7 +24,8 @@ pub(super) struct Shared {
     readers: Mutex<VecDeque<(u64, Connection)>>,
     messages: Semaphore,
     bytes: Semaphore,
-    queue_bytes: usize,
+    /// All places that there are.
+    queue: Weight,
     closed: AtomicBool,
 }
 
@@ -65,19 +66,26 @@ impl Tail {
     }
 }
 
-/// Two places in the queue, given back when dropped unless [`Place::keep`] is called.
+/// Places in the queue, given back when dropped unless [`Place::keep`] is called.
 #[derive(Debug)]
 pub(super) struct Place<'a> {
-    message: SemaphorePermit<'a>,
+    messages: SemaphorePermit<'a>,
     bytes: SemaphorePermit<'a>,
 }
 
 impl Place<'_> {
     /// Leaves giving back to [`Shared::give_back`].
     pub(super) fn keep(self) {
-        self.message.forget();
+        self.messages.forget();
         self.bytes.forget();
     }
+}
+
+/// What messages take of the queue.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Weight {
+    messages: u32,
+    bytes: u32,
 }
 
 impl Shared {
@@ -85,6 +93,10 @@ impl Shared {
         let begin = &opened.segments[0].starts;
         let bound = options.tail_bytes / opened.ends.len();
         let partitions = begin.iter().zip(&opened.ends);
+        let queue = Weight {
+            messages: clamp(options.queue_messages),
+            bytes: clamp(options.queue_bytes),
+        };
         Self {
             identity: LogIdentity {
                 id: opened.meta.id.clone(),
@@ -95,9 +107,9 @@ impl Shared {
                 .collect(),
             segments: RwLock::new(opened.segments.clone()),
             readers: Mutex::new(VecDeque::new()),
-            messages: Semaphore::new(options.queue_messages.min(Semaphore::MAX_PERMITS)),
-            bytes: Semaphore::new(clamp(options.queue_bytes)),
-            queue_bytes: clamp(options.queue_bytes),
+            messages: Semaphore::new(queue.messages as usize),
+            bytes: Semaphore::new(queue.bytes as usize),
+            queue,
             closed: AtomicBool::new(false),
         }
     }
@@ -129,21 +141,28 @@ impl Shared {
             })
     }
 
-    /// Waits until the queue has room for a message of `len` bytes. One message above the bound
-    /// passes alone.
-    pub(super) async fn take_place(&self, len: usize) -> Result<Place<'_>, BusError> {
+    /// Waits until the queue has room for what is appended as one. What is above the bound passes
+    /// alone.
+    pub(super) async fn take_place(&self, messages: &[Bytes]) -> Result<Place<'_>, BusError> {
         let closed = |_| BusError::Closed;
-        let message = self.messages.acquire().await.map_err(closed)?;
-        let weight = self.permits(len);
-        let bytes = self.bytes.acquire_many(weight).await.map_err(closed)?;
-        Ok(Place { message, bytes })
+        let weight = self.weight(messages);
+        let messages = self.messages.acquire_many(weight.messages);
+        let messages = messages.await.map_err(closed)?;
+        let bytes = self
+            .bytes
+            .acquire_many(weight.bytes)
+            .await
+            .map_err(closed)?;
+        Ok(Place { messages, bytes })
     }
 
     /// As [`Shared::take_place`]; None where the queue has no room now.
-    pub(super) fn try_take_place(&self, len: usize) -> Option<Result<Place<'_>, BusError>> {
-        let place = self.messages.try_acquire().and_then(|message| {
-            let bytes = self.bytes.try_acquire_many(self.permits(len))?;
-            Ok(Place { message, bytes })
+    pub(super) fn try_take_place(&self, messages: &[Bytes]) -> Option<Result<Place<'_>, BusError>> {
+        let weight = self.weight(messages);
+        let messages = self.messages.try_acquire_many(weight.messages);
+        let place = messages.and_then(|messages| {
+            let bytes = self.bytes.try_acquire_many(weight.bytes)?;
+            Ok(Place { messages, bytes })
         });
         match place {
             Err(TryAcquireError::NoPermits) => None,
@@ -151,23 +170,18 @@ impl Shared {
         }
     }
 
-    fn permits(&self, len: usize) -> u32 {
-        u32::try_from(self.weight(len)).unwrap_or(u32::MAX)
-    }
-
-    fn weight(&self, len: usize) -> usize {
-        len.min(self.queue_bytes)
-    }
-
-    /// The places of messages that are durable or have failed.
-    pub(super) fn give_back(&self, lens: impl Iterator<Item = usize>) {
-        let (mut messages, mut bytes) = (0, 0);
-        for len in lens {
-            messages += 1;
-            bytes += self.weight(len);
+    /// What is appended as one takes of the queue.
+    pub(super) fn weight(&self, messages: &[Bytes]) -> Weight {
+        Weight {
+            messages: clamp(messages.len()).min(self.queue.messages),
+            bytes: clamp(total(messages)).min(self.queue.bytes),
         }
-        self.messages.add_permits(messages);
-        self.bytes.add_permits(bytes);
+    }
+
+    /// The places of what is durable or has failed.
+    pub(super) fn give_back(&self, weight: Weight) {
+        self.messages.add_permits(weight.messages as usize);
+        self.bytes.add_permits(weight.bytes as usize);
     }
 
     pub(super) fn range(&self, partition: u32) -> Result<(Offset, Offset), BusError> {
@@ -242,9 +256,12 @@ impl Shared {
         }
     }
 
-    /// A durable message, the next of its partition. Visible after [`Shared::publish`].
-    pub(super) fn push_tail(&self, partition: u32, payload: Bytes) {
-        lock(&self.partitions[partition as usize].tail).push(payload);
+    /// Durable messages, the next of their partition. Visible after [`Shared::publish`].
+    pub(super) fn push_tail(&self, partition: u32, messages: &[Bytes]) {
+        let mut tail = lock(&self.partitions[partition as usize].tail);
+        for payload in messages {
+            tail.push(payload.clone());
+        }
     }
 
     pub(super) fn publish(&self, ends: &[u64]) {
@@ -335,8 +352,8 @@ impl Partition {
 }
 
 /// A semaphore counts to less than a `usize`, and one request to a `u32`.
-fn clamp(bytes: usize) -> usize {
-    bytes.min(Semaphore::MAX_PERMITS).min(u32::MAX as usize)
+fn clamp(count: usize) -> u32 {
+    u32::try_from(count.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX)
 }
 
 /// A thread that panicked while it held the lock left values that are each whole.
@@ -365,10 +382,10 @@ mod tests {
             let entries = shared.read_tail(0, from, limit).unwrap().unwrap();
             entries.iter().map(|e| e.offset).collect::<Vec<_>>()
         };
-        shared.push_tail(0, Bytes::from_static(b"a"));
+        shared.push_tail(0, &[Bytes::from_static(b"a")]);
         shared.publish(&[1]);
         // The writer is between the two: durable, in memory, and not told to anybody.
-        shared.push_tail(0, Bytes::from_static(b"b"));
+        shared.push_tail(0, &[Bytes::from_static(b"b")]);
         assert_eq!(offsets(0), [0]);
         assert!(offsets(1).is_empty());
         shared.publish(&[2]);

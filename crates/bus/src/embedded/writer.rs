@@ -4,9 +4,8 @@ use super::Options;
 use super::folder::{Opened, sync_folder};
 use super::meta::Meta;
 use super::segment::{Active, Segment, beside};
-use super::shared::Shared;
-use crate::{BusError, Offset};
-use bytes::Bytes;
+use super::shared::{Shared, Weight};
+use crate::{BusError, Messages, Offset, total};
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -37,7 +36,7 @@ pub(super) enum Command {
 #[derive(Debug)]
 pub(super) struct Append {
     pub(super) partition: u32,
-    pub(super) payload: Bytes,
+    pub(super) messages: Messages,
     pub(super) reply: oneshot::Sender<Result<Offset, BusError>>,
 }
 
@@ -100,17 +99,19 @@ impl Writer {
     fn write(&mut self, batch: &mut Vec<Append>) {
         // Neighbours in the tree are written together; the order within a partition stays.
         batch.sort_by_key(|append| append.partition);
-        let lens: Vec<usize> = batch.iter().map(|a| a.payload.len()).collect();
+        let weights: Vec<Weight> = batch
+            .iter()
+            .map(|append| self.shared.weight(&append.messages))
+            .collect();
         match self.commit(batch) {
-            Ok(offsets) => {
+            Ok(last) => {
                 for append in batch.iter() {
-                    self.shared
-                        .push_tail(append.partition, append.payload.clone());
+                    self.shared.push_tail(append.partition, &append.messages);
                 }
                 self.shared.publish(&self.ends);
                 // A receipt that nobody waits for any more is no error.
-                for (append, offset) in batch.drain(..).zip(offsets) {
-                    let _ = append.reply.send(Ok(offset));
+                for (append, last) in batch.drain(..).zip(last) {
+                    let _ = append.reply.send(Ok(last));
                 }
                 self.roll_if_full();
             }
@@ -123,24 +124,29 @@ impl Writer {
                 }
             }
         }
-        self.shared.give_back(lens.into_iter());
+        for weight in weights {
+            self.shared.give_back(weight);
+        }
     }
 
+    /// Gives the last offset of each.
     fn commit(&mut self, batch: &[Append]) -> rusqlite::Result<Vec<Offset>> {
         let mut next = self.reopen()?.to_vec();
-        let offsets: Vec<Offset> = batch
-            .iter()
-            .map(|append| {
-                let slot = &mut next[append.partition as usize];
-                *slot += 1;
-                *slot - 1
-            })
-            .collect();
-        let rows = batch.iter().zip(&offsets);
+        let mut last = Vec::with_capacity(batch.len());
+        let rows = batch.iter().flat_map(|append| {
+            let partition = append.partition;
+            let slot = &mut next[partition as usize];
+            let first = *slot;
+            *slot += append.messages.len() as u64;
+            last.push(*slot - 1);
+            (first..)
+                .zip(&append.messages)
+                .map(move |(offset, payload)| (partition, offset, payload.as_ref()))
+        });
         let active = self.active.as_mut().expect("opened above");
-        active.commit(rows.map(|(a, offset)| (a.partition, *offset, a.payload.as_ref())))?;
+        active.commit(rows)?;
         self.ends = next;
-        Ok(offsets)
+        Ok(last)
     }
 
     /// The segment, opened again after an error, and the offsets that come next.
@@ -270,17 +276,18 @@ fn collect(
     queue: &mut mpsc::UnboundedReceiver<Command>,
     batch: &mut Vec<Append>,
 ) -> Option<Command> {
-    let mut bytes = 0;
+    let (mut messages, mut bytes) = (0, 0);
     let mut command = first;
     loop {
         match command {
             Command::Append(append) => {
-                bytes += append.payload.len();
+                messages += append.messages.len();
+                bytes += total(&append.messages);
                 batch.push(append);
             }
             other => return Some(other),
         }
-        if batch.len() >= BATCH_MESSAGES || bytes >= BATCH_BYTES {
+        if messages >= BATCH_MESSAGES || bytes >= BATCH_BYTES {
             return None;
         }
         command = queue.try_recv().ok()?;

@@ -13,9 +13,10 @@ mod read;
 mod said;
 mod topic;
 
-use crate::{Append, BusError, Entry, Log, LogIdentity, Offset, Receipt, Share};
+use crate::{
+    Append, BusError, Entry, Log, LogIdentity, Messages, Offset, Receipt, Share, check_some,
+};
 use async_trait::async_trait;
-use bytes::Bytes;
 pub use client_file::{ClientFileError, ClientSettings, TLS};
 use group::Group;
 use produce::Publisher;
@@ -262,14 +263,20 @@ impl Append for KafkaLog {
         self.inner.identity.partitions
     }
 
-    async fn append(&self, partition: u32, payload: Bytes) -> Result<Receipt, BusError> {
+    async fn append_all(&self, partition: u32, messages: Messages) -> Result<Receipt, BusError> {
         self.alive(partition)?;
-        self.inner.publisher.publish(partition, payload).await
+        check_some(&messages)?;
+        self.inner.publisher.publish(partition, messages).await
     }
 
-    fn try_append(&self, partition: u32, payload: &Bytes) -> Option<Result<Receipt, BusError>> {
-        match self.alive(partition) {
-            Ok(_) => self.inner.publisher.try_publish(partition, payload),
+    fn try_append_all(
+        &self,
+        partition: u32,
+        messages: &Messages,
+    ) -> Option<Result<Receipt, BusError>> {
+        let may = self.alive(partition).and_then(|_| check_some(messages));
+        match may {
+            Ok(()) => self.inner.publisher.try_publish(partition, messages),
             Err(error) => Some(Err(error)),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::lanes::{Due, Lanes};
 use super::{Ends, KafkaOptions, MESSAGE_BYTES, no_partition, number, said, seen};
-use crate::{BusError, Receipt};
+use crate::{BusError, MOST_AS_ONE, Messages, Receipt, total};
 use bytes::Bytes;
 use rdkafka::ClientContext;
 use rdkafka::config::ClientConfig;
@@ -12,24 +12,28 @@ use rdkafka::producer::{
     BaseRecord, NoCustomPartitioner, Producer, ProducerContext, PurgeConfig, ThreadedProducer,
 };
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
 
 /// While closing, between two looks at what is still on its way.
 const CLOSING: Duration = Duration::from_millis(5);
 
-/// The library's own linger, milliseconds: as long as it takes to hand it a batch.
-const HAND_OVER: &str = "1";
+/// The library's own linger: as long as it takes to hand it a batch.
+const HAND_OVER: Duration = Duration::from_millis(1);
+/// By so much a timer of the runtime is late at most.
+const TICK: Duration = Duration::from_millis(1);
 
 type Producing = ThreadedProducer<Deliveries>;
 
 /// Takes messages in order, and sends those of a partition in batches.
 pub(super) struct Publisher {
     sender: Arc<Sender>,
-    messages: Arc<Semaphore>,
-    bytes: Arc<Semaphore>,
+    /// Bytes that may wait.
+    queue: Arc<Semaphore>,
     queue_bytes: usize,
+    /// What the smallest message takes of them, so that no more messages wait than may.
+    least: usize,
     give_up: Duration,
 }
 
@@ -48,24 +52,55 @@ struct Ways {
     lanes: Arc<Lanes<Waiting>>,
 }
 
+/// What was appended as one: whom to tell, and its place in the queue.
 struct Waiting {
-    payload: Bytes,
-    pending: Box<Pending>,
+    messages: Messages,
+    told: oneshot::Sender<Result<u64, BusError>>,
+    place: OwnedSemaphorePermit,
 }
 
-/// A message on its way: whom to tell, and its places in the queue.
-struct Pending {
+impl Waiting {
+    fn fail(self, why: &str) {
+        // Who waited may be gone.
+        let _ = self.told.send(Err(BusError::Write(why.to_owned())));
+    }
+}
+
+/// What was appended as one, on its way message by message.
+struct Flight {
     partition: u32,
     /// Number of the producer that sends it.
     producer: u64,
-    told: oneshot::Sender<Result<u64, BusError>>,
-    _places: [OwnedSemaphorePermit; 2],
+    state: Mutex<Flying>,
 }
 
-impl Pending {
-    fn tell(self, outcome: Result<u64, BusError>) {
-        // Who waited may be gone; the message is where it is all the same.
-        let _ = self.told.send(outcome);
+struct Flying {
+    /// Messages that have not arrived.
+    left: usize,
+    /// The offset of the last, or the first failure.
+    outcome: Result<u64, BusError>,
+    /// Gone when the last has arrived.
+    told: Option<(oneshot::Sender<Result<u64, BusError>>, OwnedSemaphorePermit)>,
+}
+
+impl Flight {
+    /// One message arrived, or never will. When it is the last, who waits is told.
+    fn landed(&self, outcome: Result<u64, BusError>, lanes: &Lanes<Waiting>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.left = state.left.saturating_sub(1);
+        if state.outcome.is_ok() {
+            state.outcome = outcome;
+        }
+        if state.left > 0 {
+            return;
+        }
+        let Some((told, _place)) = state.told.take() else {
+            return;
+        };
+        // Who waited may be gone; the messages are where they are all the same.
+        let _ = told.send(std::mem::replace(&mut state.outcome, Ok(0)));
+        drop(state);
+        lanes.landed(self.partition, self.producer);
     }
 }
 
@@ -78,23 +113,21 @@ impl ClientContext for Deliveries {
 }
 
 impl ProducerContext<NoCustomPartitioner> for Deliveries {
-    type DeliveryOpaque = Box<Pending>;
+    type DeliveryOpaque = Arc<Flight>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, pending: Box<Pending>) {
+    fn delivery(&self, result: &DeliveryResult<'_>, flight: Arc<Flight>) {
         let outcome = match result {
             Ok(message) => Ok(match u64::try_from(message.offset()) {
                 Ok(offset) => {
-                    seen(&self.0.ends, pending.partition, offset + 1);
+                    seen(&self.0.ends, flight.partition, offset + 1);
                     offset
                 }
                 // Of a repeat the broker only says that it has the message already.
-                Err(_) => end_of(&self.0.ends, pending.partition).saturating_sub(1),
+                Err(_) => end_of(&self.0.ends, flight.partition).saturating_sub(1),
             }),
             Err((error, _)) => Err(BusError::Write(error.to_string())),
         };
-        let (partition, by) = (pending.partition, pending.producer);
-        pending.tell(outcome);
-        self.0.lanes.landed(partition, by);
+        flight.landed(outcome, &self.0.lanes);
     }
 }
 
@@ -107,18 +140,21 @@ impl Publisher {
     /// To be called within a runtime: a task of it sends.
     pub fn new(options: &KafkaOptions, ends: &Ends) -> Result<Self, KafkaError> {
         let ms = |d: Duration| d.as_millis().to_string();
+        // A message does not linger longer than is set, all together.
+        let in_lane = options.linger.saturating_sub(HAND_OVER + TICK);
+        let queue_bytes = options.queue_bytes.clamp(1, Semaphore::MAX_PERMITS);
         let mut config = options.client();
         config
             .set("enable.idempotence", "true")
             .set("acks", "all")
             .set("compression.type", &options.compression)
-            .set("linger.ms", HAND_OVER)
+            .set("linger.ms", ms(HAND_OVER))
             .set("message.timeout.ms", ms(options.give_up))
             // The queue is bounded by us, so that whoever appends waits without holding a thread;
             // the library's is larger, and never full.
             .set(
                 "queue.buffering.max.messages",
-                (2 * options.queue_messages).to_string(),
+                (2 * options.queue_messages.max(MOST_AS_ONE)).to_string(),
             )
             .set(
                 "queue.buffering.max.kbytes",
@@ -127,7 +163,7 @@ impl Publisher {
             .set("message.max.bytes", MESSAGE_BYTES.to_string());
         let ways = Ways {
             ends: Arc::clone(ends),
-            lanes: Arc::new(Lanes::new(options.partitions, options.linger)),
+            lanes: Arc::new(Lanes::new(options.partitions, in_lane)),
         };
         let producer = config.create_with_context(Deliveries(ways.clone()))?;
         let sender = Arc::new(Sender {
@@ -139,67 +175,54 @@ impl Publisher {
         tokio::spawn(send_what_is_due(ways.lanes, Arc::downgrade(&sender)));
         Ok(Self {
             sender,
-            messages: Arc::new(Semaphore::new(options.queue_messages)),
-            bytes: Arc::new(Semaphore::new(options.queue_bytes)),
-            queue_bytes: options.queue_bytes,
+            queue: Arc::new(Semaphore::new(queue_bytes)),
+            queue_bytes,
+            least: queue_bytes.div_ceil(options.queue_messages.max(1)),
             give_up: options.give_up,
         })
     }
 
-    /// Waits for a place, takes the message, and gives its receipt.
-    pub async fn publish(&self, partition: u32, payload: Bytes) -> Result<Receipt, BusError> {
-        let closed = |_| BusError::Closed;
-        let one = Arc::clone(&self.messages)
-            .acquire_owned()
+    /// Waits for a place, takes the messages, and gives their receipt.
+    pub async fn publish(&self, partition: u32, messages: Messages) -> Result<Receipt, BusError> {
+        let place = Arc::clone(&self.queue)
+            .acquire_many_owned(self.size(&messages))
             .await
-            .map_err(closed)?;
-        let all = Arc::clone(&self.bytes)
-            .acquire_many_owned(self.size(&payload))
-            .await
-            .map_err(closed)?;
-        self.push(partition, payload, [one, all])
+            .map_err(|_| BusError::Closed)?;
+        self.push(partition, messages, place)
     }
 
     /// As [`Publisher::publish`]; None where it would wait.
     pub fn try_publish(
         &self,
         partition: u32,
-        payload: &Bytes,
+        messages: &Messages,
     ) -> Option<Result<Receipt, BusError>> {
-        let one = Arc::clone(&self.messages).try_acquire_owned();
-        let size = self.size(payload);
-        let places = one.and_then(|one| {
-            let all = Arc::clone(&self.bytes).try_acquire_many_owned(size)?;
-            Ok([one, all])
-        });
-        match places {
-            Ok(places) => Some(self.push(partition, payload.clone(), places)),
+        match Arc::clone(&self.queue).try_acquire_many_owned(self.size(messages)) {
+            Ok(place) => Some(self.push(partition, messages.clone(), place)),
             Err(TryAcquireError::NoPermits) => None,
             Err(TryAcquireError::Closed) => Some(Err(BusError::Closed)),
         }
     }
 
-    /// What a message takes of the bytes that may wait.
-    fn size(&self, payload: &Bytes) -> u32 {
-        let size = payload.len().clamp(1, self.queue_bytes);
-        u32::try_from(size).unwrap_or(u32::MAX)
+    /// What messages take of the queue; what is above the bound passes alone.
+    fn size(&self, messages: &[Bytes]) -> u32 {
+        let size: usize = messages.iter().map(|m| m.len().max(self.least)).sum();
+        u32::try_from(size.min(self.queue_bytes)).unwrap_or(u32::MAX)
     }
 
     fn push(
         &self,
         partition: u32,
-        payload: Bytes,
-        places: [OwnedSemaphorePermit; 2],
+        messages: Messages,
+        place: OwnedSemaphorePermit,
     ) -> Result<Receipt, BusError> {
-        let bytes = payload.len();
+        let bytes = total(&messages);
         let (told, receipt) = oneshot::channel();
-        let pending = Box::new(Pending {
-            partition,
-            producer: 0,
+        let waiting = Waiting {
+            messages,
             told,
-            _places: places,
-        });
-        let waiting = Waiting { payload, pending };
+            place,
+        };
         match self.sender.ways.lanes.push(partition, waiting, bytes) {
             Ok(()) => Ok(receipt),
             Err(_) => Err(no_partition(partition)),
@@ -209,8 +232,7 @@ impl Publisher {
     /// Does not wait for the library: whoever waits for a receipt is told a moment later.
     pub fn purge(&self) {
         for waiting in self.sender.ways.lanes.give_up() {
-            let why = "given up before it was sent".to_owned();
-            waiting.pending.tell(Err(BusError::Write(why)));
+            waiting.fail("given up before it was sent");
         }
         self.sender
             .producer()
@@ -220,7 +242,7 @@ impl Publisher {
     /// Lets nobody append any more, and waits for what is on its way; what no broker takes in time
     /// is told so.
     pub fn close(&self) {
-        self.messages.close();
+        self.queue.close();
         let until = Instant::now() + self.give_up;
         while !self.sender.ways.lanes.is_idle() {
             self.sender.send_due(true);
@@ -269,9 +291,8 @@ impl Sender {
         for partition in 0..lanes.partitions() {
             match lanes.due(partition, now, hurry) {
                 Due::Now(by, batch) => {
-                    for mut waiting in batch {
-                        waiting.pending.producer = by;
-                        self.send(waiting);
+                    for waiting in batch {
+                        self.send(partition, by, waiting);
                     }
                 }
                 Due::At(at) => next = Some(next.map_or(at, |next: Instant| next.min(at))),
@@ -281,21 +302,29 @@ impl Sender {
         next
     }
 
-    fn send(&self, waiting: Waiting) {
-        let Waiting { payload, pending } = waiting;
-        let (partition, by) = (pending.partition, pending.producer);
-        let record: BaseRecord<'_, (), [u8], Box<Pending>> =
-            BaseRecord::with_opaque_to(&self.topic, pending)
-                .partition(number(partition))
-                .payload(&payload);
-        let producer = self.producer();
-        if let Err((error, back)) = producer.send(record) {
-            if let Some((code, why)) = producer.client().fatal_error() {
-                self.renew(&producer, &format!("{code}: {why}"));
+    fn send(&self, partition: u32, by: u64, waiting: Waiting) {
+        let flight = Arc::new(Flight {
+            partition,
+            producer: by,
+            state: Mutex::new(Flying {
+                left: waiting.messages.len(),
+                outcome: Ok(0),
+                told: Some((waiting.told, waiting.place)),
+            }),
+        });
+        for payload in &waiting.messages {
+            let record: BaseRecord<'_, (), [u8], Arc<Flight>> =
+                BaseRecord::with_opaque_to(&self.topic, Arc::clone(&flight))
+                    .partition(number(partition))
+                    .payload(payload);
+            let producer = self.producer();
+            if let Err((error, _)) = producer.send(record) {
+                if let Some((code, why)) = producer.client().fatal_error() {
+                    self.renew(&producer, &format!("{code}: {why}"));
+                }
+                let outcome = Err(BusError::Write(error.to_string()));
+                flight.landed(outcome, &self.ways.lanes);
             }
-            let outcome = Err(BusError::Write(error.to_string()));
-            back.delivery_opaque.tell(outcome);
-            self.ways.lanes.landed(partition, by);
         }
     }
 

@@ -1,6 +1,6 @@
 //! The records of a frame by what each says otherwise than the one before. A device says much the
-//! same again: the message has half the bytes of records that stand for themselves, and all that it
-//! goes through has half as much to do.
+//! same again: the message has half the bytes of records that stand for themselves or fewer, and all
+//! that it goes through has as much less to do.
 
 use super::proto::{Difference, difference::Driver};
 use super::{DecodeError, course_in, kind_in, position_in, satellites_in};
@@ -85,7 +85,7 @@ pub(super) fn read(
 }
 
 /// Makes of the record before the one that differs so.
-fn change(r: &mut Record, at: At, d: Difference) -> Result<At, DecodeError> {
+pub(super) fn change(r: &mut Record, at: At, d: Difference) -> Result<At, DecodeError> {
     unsay(r, d.unsaid)?;
     let before = r.time.millis();
     r.time = Timestamp::from_millis(before.wrapping_add(d.time_ms));

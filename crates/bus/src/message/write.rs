@@ -1,6 +1,6 @@
-//! A frame written in one pass: byte for byte what the generated code writes (a property test
-//! holds them against each other), without the copy of every record that it wants and without
-//! measuring each of them before it is written. A gateway does little else with a frame.
+//! A frame written in one pass: the generated code would want a copy of what it writes, and measure
+//! it before. A gateway does little else with a frame. What is not packed is byte for byte as the
+//! generated code writes it (a property test holds them against each other).
 
 use super::differences::{At, field, nothing};
 use std::cell::RefCell;
@@ -8,7 +8,6 @@ use waywarden_model::{Course, DriverSaid, Frame, Position, Record, Speed};
 
 /// Wire types of Protobuf.
 const VARINT: u8 = 0;
-const FIXED_64: u8 = 1;
 const LENGTH: u8 = 2;
 
 /// What the vector of a thread keeps between frames.
@@ -23,20 +22,26 @@ thread_local! {
 pub(super) fn frame(version: u32, frame: &Frame) -> Vec<u8> {
     PARTS.with_borrow_mut(|parts| {
         parts.clear();
-        put_differences(parts, &frame.records);
-        let differences = parts.len();
+        put_records(parts, &frame.records);
+        let records = parts.len();
         put_head(parts, frame);
         let head = parts.len();
-        said_signed(parts, 7, frame.told_offset_s);
+        if let Some(offset) = frame.told_offset_s {
+            signed(parts, 7, offset.into());
+        }
+        if records > 0 {
+            key(parts, 9, LENGTH);
+            varint(parts, records as u64);
+        }
         let inner = parts.len() + frame.raw.len();
         let mut out = Vec::with_capacity(inner + 16);
         number(&mut out, 1, version.into());
         key(&mut out, 2, LENGTH);
         varint(&mut out, inner as u64);
-        out.extend_from_slice(&parts[differences..head]);
+        out.extend_from_slice(&parts[records..head]);
         out.extend_from_slice(&frame.raw);
         out.extend_from_slice(&parts[head..]);
-        out.extend_from_slice(&parts[..differences]);
+        out.extend_from_slice(&parts[..records]);
         if parts.capacity() > KEEP {
             *parts = Vec::new();
         }
@@ -60,24 +65,39 @@ fn put_head(out: &mut Vec<u8>, frame: &Frame) {
     }
 }
 
-/// The numbers of a difference below its tenth field, which often differ: collected, then written
-/// together.
-#[derive(Default)]
-struct Said {
-    numbers: [(u8, u64); 9],
-    count: usize,
+/// A difference up to its tenth field, of which most have no more; it is written where there is room
+/// for all of that.
+struct Beginning<'a> {
+    line: &'a mut [u8; BEGINNING + SLACK],
+    len: usize,
+    /// Bits of the fields that stand there.
+    said: u32,
     /// Bits of the fields that the record does not say any more.
     unsaid: u32,
 }
 
-/// Bytes of a difference up to its tenth field: two, and nine fields of at most eleven.
-const BEGINNING: usize = 2 + 9 * 11;
+/// Bytes of a difference up to its tenth field: one of its bits, and nine fields of at most ten.
+const BEGINNING: usize = 1 + 9 * 10;
 
-impl Said {
+const fn bit(field: u8) -> u32 {
+    1 << (field - 1)
+}
+
+impl Beginning<'_> {
     #[inline]
     fn number(&mut self, field: u8, value: u64) {
-        self.numbers[self.count] = (field, value);
-        self.count += 1;
+        self.said |= bit(field);
+        let mut rest = value;
+        while rest >= 1 << 28 {
+            self.line[self.len] = rest as u8 | 0x80;
+            self.len += 1;
+            rest >>= 7;
+        }
+        // What is left has a length that nobody could guess: it is written as if it were the
+        // longest.
+        let (groups, used) = four_groups(rest as u32);
+        self.line[self.len..self.len + 4].copy_from_slice(&groups);
+        self.len += used;
     }
 
     #[inline]
@@ -100,35 +120,6 @@ impl Said {
             None => self.unsaid |= 1 << field,
         }
     }
-
-    /// Key and length of the difference and what was collected, behind `out`; gives where the
-    /// fields begin.
-    fn put(&self, out: &mut Vec<u8>) -> usize {
-        let before = out.len();
-        // Room for all at once: a vector has its length looked at and written at every byte.
-        out.resize(before + BEGINNING + SLACK, 0);
-        let line = &mut out[before..];
-        line[0] = 8 << 3 | LENGTH;
-        let mut len = 2;
-        for (field, value) in &self.numbers[..self.count] {
-            line[len] = field << 3 | VARINT;
-            len += 1;
-            let mut rest = *value;
-            while rest >= 1 << 28 {
-                line[len] = rest as u8 | 0x80;
-                len += 1;
-                rest >>= 7;
-            }
-            // What is left has a length that nobody could guess: it is written as if it were the
-            // longest.
-            let (groups, used) = four_groups(rest as u32);
-            line[len..len + 4].copy_from_slice(&groups);
-            len += used;
-        }
-        line[1] = (len - 2) as u8;
-        out.truncate(before + len);
-        before + 2
-    }
 }
 
 /// What is written beyond a number.
@@ -146,28 +137,38 @@ const fn four_groups(value: u32) -> ([u8; 4], usize) {
     ((groups | go_on).to_le_bytes(), len as usize)
 }
 
-fn put_differences(out: &mut Vec<u8>, records: &[Record]) {
+/// The records as [`super::packed`] reads them.
+fn put_records(out: &mut Vec<u8>, records: &[Record]) {
     let first = nothing();
-    let (mut before, mut place) = (&first, At::NOWHERE);
-    let mut said = Said::default();
+    let (mut before, mut place, mut passed) = (&first, At::NOWHERE, 0);
     for r in records {
-        (said.count, said.unsaid) = (0, 0);
-        place = put_difference(out, &mut said, before, place, r);
-        before = r;
+        let now = r.time.millis().wrapping_sub(before.time.millis());
+        place = put_record(out, before, place, r, (now != passed).then_some(now));
+        (before, passed) = (r, now);
     }
 }
 
-/// Gives where the record is.
+/// Gives where the record is. `passed`: since the one before, where it is another time than before
+/// that.
 #[inline]
-fn put_difference(out: &mut Vec<u8>, said: &mut Said, was: &Record, from: At, r: &Record) -> At {
-    let passed = r.time.millis().wrapping_sub(was.time.millis());
-    if passed != 0 {
-        said.signed(1, passed);
+fn put_record(out: &mut Vec<u8>, was: &Record, from: At, r: &Record, passed: Option<i64>) -> At {
+    let before = out.len();
+    // Room for all at once: a vector has its length looked at and written at every byte.
+    out.resize(before + BEGINNING + SLACK, 0);
+    let line = out[before..].first_chunk_mut().expect("made above");
+    let mut d = Beginning {
+        line,
+        len: 1,
+        said: 0,
+        unsaid: 0,
+    };
+    if let Some(passed) = passed {
+        d.signed(1, passed);
     }
     let (mut at, mut exact) = (from, None);
     match r.position {
         None => {
-            said.unsaid |= u32::from(was.position.is_some()) << field::PLACE;
+            d.unsaid |= u32::from(was.position.is_some()) << field::PLACE;
             at = At::NOWHERE;
         }
         Some(place) if was.position != Some(place) => {
@@ -176,7 +177,7 @@ fn put_difference(out: &mut Vec<u8>, said: &mut Said, was: &Record, from: At, r:
                 (At::E7(lat0, lon0), At::E7(lat, lon)) if from != at => {
                     for (field, moved) in [(2, lat - lat0), (3, lon - lon0)] {
                         if moved != 0 {
-                            said.signed(field, moved);
+                            d.signed(field, moved);
                         }
                     }
                 }
@@ -186,41 +187,45 @@ fn put_difference(out: &mut Vec<u8>, said: &mut Said, was: &Record, from: At, r:
         Some(_) => {}
     }
     if was.speed != r.speed {
-        said.signed_or_not(field::SPEED, r.speed.map(Speed::centi));
+        d.signed_or_not(field::SPEED, r.speed.map(Speed::centi));
     }
     if was.course != r.course {
-        said.number_or_not(field::COURSE, r.course.map(Course::centi));
+        d.number_or_not(field::COURSE, r.course.map(Course::centi));
     }
     if was.altitude_dm != r.altitude_dm {
-        said.signed_or_not(field::ALTITUDE, r.altitude_dm);
+        d.signed_or_not(field::ALTITUDE, r.altitude_dm);
     }
     if was.odometer_m != r.odometer_m {
         let more = |is: u64| is.wrapping_sub(was.odometer_m.unwrap_or(0)).cast_signed();
-        said.signed_or_not(field::ODOMETER, r.odometer_m.map(more));
+        d.signed_or_not(field::ODOMETER, r.odometer_m.map(more));
     }
     if was.satellites != r.satellites {
-        said.number_or_not(field::SATELLITES, r.satellites);
+        d.number_or_not(field::SATELLITES, r.satellites);
     }
     let voltage = r.details.external_voltage_mv;
     if was.details.external_voltage_mv != voltage {
-        said.number_or_not(field::VOLTAGE, voltage);
+        d.number_or_not(field::VOLTAGE, voltage);
     }
-    let begin = said.put(out);
-    if said.unsaid != 0 || exact.is_some() || !rest_is_alike(was, r) {
-        put_rest(out, was, r, said.unsaid, exact);
-        put_length(out, begin);
+    let Beginning {
+        len, said, unsaid, ..
+    } = d;
+    out.truncate(before + len);
+    let mut rest = 0;
+    if unsaid != 0 || exact.is_some() || !rest_is_alike(was, r) {
+        rest = put_rest(out, was, r, unsaid, exact);
     }
+    put_bits(out, before, said | rest);
     at
 }
 
-/// The length of what begins there, before it, where one byte was left for it.
-fn put_length(out: &mut Vec<u8>, begin: usize) {
-    match out.len() - begin {
-        len @ ..0x80 => out[begin - 1] = len as u8,
-        len => {
-            let mut length = Vec::new();
-            varint(&mut length, len as u64);
-            out.splice(begin - 1..begin, length);
+/// The bits of the difference that begins there, where one byte was left for them.
+#[inline]
+fn put_bits(out: &mut Vec<u8>, at: usize, said: u32) {
+    match u8::try_from(said) {
+        Ok(said @ ..0x80) => out[at] = said,
+        _ => {
+            let (groups, used) = four_groups(said);
+            out.splice(at..=at, groups.into_iter().take(used));
         }
     }
 }
@@ -244,74 +249,108 @@ fn rest_is_alike(was: &Record, r: &Record) -> bool {
         && d0.vin == d.vin
 }
 
-/// What is said otherwise than before; notes what is not said any more.
-fn new<T: PartialEq + Copy>(
-    unsaid: &mut u32,
-    field: u8,
-    was: Option<T>,
-    is: Option<T>,
-) -> Option<T> {
-    if was == is {
-        return None;
-    }
-    if is.is_none() {
-        *unsaid |= 1 << field;
-    }
-    is
+/// The fields of a difference from the tenth on.
+struct Rest<'a> {
+    out: &'a mut Vec<u8>,
+    said: u32,
+    unsaid: u32,
 }
 
-/// The fields from the tenth on.
-#[inline(never)]
-fn put_rest(out: &mut Vec<u8>, was: &Record, r: &Record, unsaid: u32, exact: Option<Position>) {
-    let mut unsaid = unsaid;
-    let u = &mut unsaid;
-    let (d0, d) = (&was.details, &r.details);
-    let ignition = new(u, field::IGNITION, was.ignition, r.ignition);
-    let motion = new(u, field::MOTION, was.motion, r.motion);
-    let door = new(u, field::DOOR, was.door, r.door);
-    let event = new(u, field::EVENT, d0.event, d.event);
-    let fuel = new(u, field::FUEL, d0.fuel_centi, d.fuel_centi);
-    let engine = new(u, field::ENGINE, d0.engine_ms, d.engine_ms);
-    let vin = new(u, field::VIN, d0.vin.as_deref(), d.vin.as_deref());
-
-    said(out, field::IGNITION, ignition.map(Into::into));
-    said(out, field::MOTION, motion.map(Into::into));
-    said(out, field::EVENT, event.map(Into::into));
-    if r.valid != was.valid {
-        number(out, 13, r.valid.into());
+impl Rest<'_> {
+    fn number(&mut self, field: u8, value: u64) {
+        self.said |= bit(field);
+        varint(self.out, value);
     }
-    if unsaid != 0 {
-        number(out, 14, unsaid.into());
+
+    fn text(&mut self, field: u8, value: &str) {
+        self.number(field, value.len() as u64);
+        self.out.extend_from_slice(value.as_bytes());
+    }
+
+    /// What is said otherwise than before; notes what is not said any more.
+    fn newly<T: PartialEq + Copy>(
+        &mut self,
+        field: u8,
+        was: Option<T>,
+        is: Option<T>,
+    ) -> Option<T> {
+        if was == is {
+            return None;
+        }
+        if is.is_none() {
+            self.unsaid |= 1 << field;
+        }
+        is
+    }
+}
+
+/// Gives the bits of the fields that stand there.
+#[inline(never)]
+fn put_rest(
+    out: &mut Vec<u8>,
+    was: &Record,
+    r: &Record,
+    unsaid: u32,
+    exact: Option<Position>,
+) -> u32 {
+    let mut d = Rest {
+        out,
+        said: 0,
+        unsaid,
+    };
+    let (d0, d1) = (&was.details, &r.details);
+    let ignition = d.newly(field::IGNITION, was.ignition, r.ignition);
+    let motion = d.newly(field::MOTION, was.motion, r.motion);
+    let door = d.newly(field::DOOR, was.door, r.door);
+    let event = d.newly(field::EVENT, d0.event, d1.event);
+    let fuel = d.newly(field::FUEL, d0.fuel_centi, d1.fuel_centi);
+    let engine = d.newly(field::ENGINE, d0.engine_ms, d1.engine_ms);
+    let vin = d.newly(field::VIN, d0.vin.as_deref(), d1.vin.as_deref());
+
+    let number = |d: &mut Rest<'_>, field, value: Option<u64>| {
+        if let Some(value) = value {
+            d.number(field, value);
+        }
+    };
+    number(&mut d, field::IGNITION, ignition.map(Into::into));
+    number(&mut d, field::MOTION, motion.map(Into::into));
+    number(&mut d, field::EVENT, event.map(Into::into));
+    if r.valid != was.valid {
+        d.number(13, r.valid.into());
+    }
+    if d.unsaid != 0 {
+        d.number(14, d.unsaid.into());
     }
     if let Some(place) = exact {
         for (field, degrees) in [(15, place.lat()), (16, place.lon())] {
-            key(out, field, FIXED_64);
-            out.extend_from_slice(&degrees.to_le_bytes());
+            d.said |= bit(field);
+            d.out.extend_from_slice(&degrees.to_le_bytes());
         }
     }
     if r.kind != was.kind {
-        number(out, 17, u64::from(r.kind as u8));
+        d.number(17, u64::from(r.kind as u8));
     }
     if r.stored != was.stored {
-        number(out, 18, r.stored.into());
+        d.number(18, r.stored.into());
     }
-    said(out, field::DOOR, door.map(Into::into));
+    number(&mut d, field::DOOR, door.map(Into::into));
     if r.alarms != was.alarms {
-        number(out, 20, r.alarms.bits());
+        d.number(20, r.alarms.bits());
     }
     if r.driver != was.driver {
         match &r.driver {
-            DriverSaid::NotSaid => number(out, 21, 1),
-            DriverSaid::Nobody => number(out, 22, 1),
-            DriverSaid::Card(card) => text(out, 23, card.as_str()),
-            DriverSaid::Licence(id) => text(out, 24, id.as_str()),
+            DriverSaid::NotSaid => d.number(21, 1),
+            DriverSaid::Nobody => d.number(22, 1),
+            DriverSaid::Card(card) => d.text(23, card.as_str()),
+            DriverSaid::Licence(id) => d.text(24, id.as_str()),
         }
     }
-    said_signed(out, field::FUEL, fuel);
-    said(out, field::ENGINE, engine);
+    number(&mut d, field::FUEL, fuel.map(|fuel| zigzag(fuel.into())));
+    number(&mut d, field::ENGINE, engine);
     if let Some(vin) = vin {
-        text(out, field::VIN, vin);
+        d.text(field::VIN, vin);
     }
+    d.said
 }
 
 fn varint(out: &mut Vec<u8>, mut value: u64) {
@@ -345,18 +384,6 @@ const fn zigzag(value: i64) -> u64 {
 fn flag(out: &mut Vec<u8>, field: u8, value: bool) {
     if value {
         number(out, field, 1);
-    }
-}
-
-fn said(out: &mut Vec<u8>, field: u8, value: Option<u64>) {
-    if let Some(value) = value {
-        number(out, field, value);
-    }
-}
-
-fn said_signed(out: &mut Vec<u8>, field: u8, value: Option<i32>) {
-    if let Some(value) = value {
-        signed(out, field, value.into());
     }
 }
 

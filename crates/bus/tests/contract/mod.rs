@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::timeout;
-use waywarden_bus::{BusError, Entry, Log, Offset};
+use waywarden_bus::{BusError, Entry, Log, Messages, Offset};
 use waywarden_model::Timestamp;
 
 /// Partitions of every log that the factory makes.
@@ -27,7 +27,7 @@ pub async fn run(factory: &impl Factory) {
     let fresh = Fresh::make(factory).await;
     order_and_offsets(&*fresh.log).await;
     let fresh = Fresh::make(factory).await;
-    at_once_or_not_at_all(&*fresh.log).await;
+    as_one_and_at_once(&*fresh.log).await;
     let fresh = Fresh::make(factory).await;
     reading_in_pieces(&*fresh.log).await;
     let fresh = Fresh::make(factory).await;
@@ -105,31 +105,40 @@ async fn order_and_offsets(log: &dyn Log) {
     assert_eq!(log.range(1).await.unwrap(), (0, 5));
 }
 
-/// What is taken at once stands among the others in the order of the calls, and is durable as they
-/// are.
-async fn at_once_or_not_at_all(log: &dyn Log) {
-    let mut receipts = Vec::new();
-    for n in 0..20 {
-        let payload = Bytes::from(format!("{n}"));
-        receipts.push(match n % 3 {
-            0 => log.append(1, payload).await.expect("taken"),
+/// What is appended as one, and what is taken at once, stands among the others in the order of the
+/// calls, and is durable as they are; its receipt has the offset of the last.
+async fn as_one_and_at_once(log: &dyn Log) {
+    let (mut receipts, mut appended) = (Vec::new(), 0);
+    for call in 0..20 {
+        let next = appended + 1 + call % 4;
+        let messages: Messages = (appended..next)
+            .map(|n| Bytes::from(n.to_string()))
+            .collect();
+        let receipt = match call % 3 {
+            0 => log.append_all(1, messages).await.expect("taken"),
             _ => {
-                let taken = log.try_append(1, &payload).expect("there is room");
+                let taken = log.try_append_all(1, &messages).expect("there is room");
                 taken.expect("taken")
             }
-        });
+        };
+        appended = next;
+        receipts.push((appended - 1, receipt));
     }
-    for (n, receipt) in (0..).zip(receipts) {
-        assert_eq!(receipt.await.expect("answered").expect("durable"), n);
+    for (last, receipt) in receipts {
+        assert_eq!(receipt.await.expect("answered").expect("durable"), last);
     }
     let all = read_all(log, 1).await;
-    let in_order: Vec<(Offset, String)> = (0..20).map(|n| (n, n.to_string())).collect();
+    let in_order: Vec<(Offset, String)> = (0..appended).map(|n| (n, n.to_string())).collect();
     let in_order: Vec<(Offset, &str)> = in_order.iter().map(|(n, t)| (*n, t.as_str())).collect();
     assert_eq!(texts(&all), in_order);
-    let nowhere = log.try_append(PARTITIONS, &Bytes::from_static(b"x"));
+    let one = Messages::from_elem(Bytes::from_static(b"x"), 1);
+    let nowhere = log.try_append_all(PARTITIONS, &one);
     assert!(matches!(nowhere, Some(Err(_))));
+    let nothing = log.try_append_all(1, &Messages::new());
+    assert!(matches!(nothing, Some(Err(BusError::Write(_)))));
+    assert!(log.append_all(1, Messages::new()).await.is_err());
     log.close().await;
-    let late = log.try_append(1, &Bytes::from_static(b"late"));
+    let late = log.try_append_all(1, &one);
     assert!(matches!(late, Some(Err(BusError::Closed))));
 }
 

@@ -4,13 +4,15 @@ use crate::intake::Publish;
 use crate::shared::Shared;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use smallvec::smallvec;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 use tokio::sync::OwnedSemaphorePermit;
-use waywarden_bus::{BusError, Receipt};
+use waywarden_bus::{BusError, MOST_AS_ONE, Messages, Receipt};
+use waywarden_model::Protocol;
 
 /// Frames and replies in flight.
 #[derive(Default)]
@@ -18,12 +20,14 @@ pub(super) struct Pending {
     slots: VecDeque<Slot>,
     /// Slots that an immediate reply must not overtake.
     ordered: usize,
-    /// Frames that the log has not taken, or has failed to write.
+    /// Slots that the log has not taken, or has failed to write.
     waiting: usize,
     bytes: usize,
+    /// The last slot is of the read that goes on, and takes more of its frames.
+    open: bool,
     /// A frame became durable since this was last asked.
     progressed: bool,
-    /// The append that waits for a place in the log, of the first waiting frame.
+    /// The append that waits for a place in the log, of the first waiting slot.
     appending: Option<BoxFuture<'static, Result<Receipt, BusError>>>,
 }
 
@@ -38,19 +42,25 @@ impl std::fmt::Debug for Pending {
 
 enum Slot {
     Reply(Vec<u8>),
-    Frame(Box<InFlight>),
+    Frames(Box<InFlight>),
 }
 
+/// Frames of one read, which the log takes as one.
 struct InFlight {
-    publish: Publish,
+    protocol: Protocol,
+    partition: u32,
+    messages: Messages,
+    /// Replies to all of them; empty where there is none.
+    reply: Vec<u8>,
+    tagged: bool,
     state: State,
     taken: Instant,
     size: usize,
-    _budget: OwnedSemaphorePermit,
+    budget: OwnedSemaphorePermit,
 }
 
 enum State {
-    /// The log has not taken it, or has failed to write it.
+    /// The log has not taken them, or has failed to write them.
     Waiting,
     Taken(Receipt),
     Durable,
@@ -66,6 +76,9 @@ pub(super) enum Found {
     /// The log is closed: nothing in flight can become durable any more.
     Closed,
 }
+
+/// Bytes of messages from which on another frame of the read is not appended with them.
+const MOST_BYTES: usize = 256 * 1024;
 
 /// A queue above this is not kept while the connection is idle.
 const KEEP_SLOTS: usize = 4;
@@ -90,17 +103,21 @@ impl Pending {
     }
 
     pub(super) fn push(&mut self, publish: Publish, taken: Instant, budget: OwnedSemaphorePermit) {
-        let size = publish.size();
-        self.bytes += size;
+        self.bytes += publish.size();
+        if let Some(Slot::Frames(last)) = self.slots.back_mut()
+            && self.open
+            && last.takes(&publish)
+        {
+            let before = last.is_ordered();
+            last.add(publish, budget);
+            self.ordered += usize::from(last.is_ordered()) - usize::from(before);
+            return;
+        }
+        let frames = Box::new(InFlight::new(publish, taken, budget));
         self.waiting += 1;
-        self.ordered += usize::from(!publish.tagged && publish.reply.is_some());
-        self.slots.push_back(Slot::Frame(Box::new(InFlight {
-            publish,
-            state: State::Waiting,
-            taken,
-            size,
-            _budget: budget,
-        })));
+        self.ordered += usize::from(frames.is_ordered());
+        self.slots.push_back(Slot::Frames(frames));
+        self.open = true;
     }
 
     /// An immediate reply: at once to `out`, unless it would overtake one that carries no tag.
@@ -122,6 +139,7 @@ impl Pending {
     }
 
     fn queue(&mut self, reply: Vec<u8>) {
+        self.open = false;
         self.bytes += reply.len();
         self.ordered += 1;
         self.slots.push_back(Slot::Reply(reply));
@@ -135,6 +153,7 @@ impl Pending {
         out: &mut Vec<u8>,
         cx: &mut Context<'_>,
     ) -> Found {
+        self.open = false;
         // Receipts first: what is durable frees places for what waits.
         let found = self.poll_receipts(shared, out, cx);
         if found != Found::Fine || !may_append || self.waiting == 0 {
@@ -157,8 +176,8 @@ impl Pending {
                     self.bytes -= reply.len();
                     self.ordered -= 1;
                 }
-                Slot::Frame(frame) => {
-                    let answer = match &mut frame.state {
+                Slot::Frames(frames) => {
+                    let answer = match &mut frames.state {
                         State::Waiting => break,
                         State::Durable => Poll::Ready(Ok(Ok(0))),
                         State::Taken(receipt) => Pin::new(receipt).poll(cx),
@@ -166,15 +185,14 @@ impl Pending {
                     match answer {
                         Poll::Pending => break,
                         Poll::Ready(Ok(Ok(_))) => {
-                            let (size, ordered) =
-                                frame.durable(shared, *now.get_or_insert_with(Instant::now), out);
-                            self.bytes -= size;
-                            self.ordered -= usize::from(ordered);
+                            frames.durable(shared, *now.get_or_insert_with(Instant::now), out);
+                            self.bytes -= frames.size;
+                            self.ordered -= usize::from(frames.is_ordered());
                             self.progressed = true;
                         }
                         Poll::Ready(Ok(Err(error @ BusError::Write(_)))) => {
                             shared.log_failed(&error);
-                            frame.state = State::Waiting;
+                            frames.state = State::Waiting;
                             self.waiting += 1;
                             self.take_back();
                             return Found::Failed;
@@ -191,22 +209,22 @@ impl Pending {
         Found::Fine
     }
 
-    /// After a failure of the first: every other frame whose write failed waits again as well,
+    /// After a failure of the first: every other slot whose write failed waits again as well,
     /// so that they go back to the log together and in their order.
     fn take_back(&mut self) {
-        // It belongs to a frame behind those; nothing was taken yet.
+        // It belongs to a slot behind those; nothing was taken yet.
         self.appending = None;
         for slot in &mut self.slots {
-            let Slot::Frame(frame) = slot else { continue };
-            let State::Taken(receipt) = &mut frame.state else {
+            let Slot::Frames(frames) = slot else { continue };
+            let State::Taken(receipt) = &mut frames.state else {
                 continue;
             };
             match receipt.try_recv() {
                 Ok(Err(BusError::Write(_))) => {
-                    frame.state = State::Waiting;
+                    frames.state = State::Waiting;
                     self.waiting += 1;
                 }
-                Ok(Ok(_)) => frame.state = State::Durable,
+                Ok(Ok(_)) => frames.state = State::Durable,
                 // Not answered, or the log is closed: found out when it is at the front.
                 _ => {}
             }
@@ -216,20 +234,22 @@ impl Pending {
     fn poll_appends(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Found {
         let mut appending = self.appending.take();
         for slot in &mut self.slots {
-            let Slot::Frame(frame) = slot else { continue };
-            if !matches!(frame.state, State::Waiting) {
+            let Slot::Frames(frames) = slot else { continue };
+            if !matches!(frames.state, State::Waiting) {
                 continue;
             }
-            let publish = &frame.publish;
             let at_once = match appending {
                 // It has waited already, and has its turn.
                 Some(_) => None,
-                None => shared.log.try_append(publish.partition, &publish.payload),
+                None => {
+                    let (partition, messages) = (frames.partition, &frames.messages);
+                    shared.log.try_append_all(partition, messages)
+                }
             };
             let taken = match at_once {
                 Some(taken) => Poll::Ready(taken),
                 None => {
-                    let mut attempt = appending.take().unwrap_or_else(|| start(shared, publish));
+                    let mut attempt = appending.take().unwrap_or_else(|| start(shared, frames));
                     let taken = attempt.poll_unpin(cx);
                     if taken.is_pending() {
                         self.appending = Some(attempt);
@@ -240,7 +260,7 @@ impl Pending {
             match taken {
                 Poll::Pending => return Found::Fine,
                 Poll::Ready(Ok(receipt)) => {
-                    frame.state = State::Taken(receipt);
+                    frames.state = State::Taken(receipt);
                     self.waiting -= 1;
                 }
                 Poll::Ready(Err(error @ BusError::Write(_))) => {
@@ -258,23 +278,55 @@ impl Pending {
 }
 
 impl InFlight {
-    /// The records are safe: the reply may go out. Gives the size and whether it was ordered.
-    fn durable(&mut self, shared: &Shared, now: Instant, out: &mut Vec<u8>) -> (usize, bool) {
+    fn new(publish: Publish, taken: Instant, budget: OwnedSemaphorePermit) -> Self {
+        Self {
+            size: publish.size(),
+            protocol: publish.protocol,
+            partition: publish.partition,
+            messages: smallvec![publish.payload],
+            reply: publish.reply.unwrap_or_default(),
+            tagged: publish.tagged,
+            state: State::Waiting,
+            taken,
+            budget,
+        }
+    }
+
+    /// Whether the frame may be appended with these.
+    fn takes(&self, publish: &Publish) -> bool {
+        self.partition == publish.partition
+            && self.protocol == publish.protocol
+            && self.tagged == publish.tagged
+            && self.messages.len() < MOST_AS_ONE
+            && self.size + publish.size() <= MOST_BYTES
+    }
+
+    fn add(&mut self, publish: Publish, budget: OwnedSemaphorePermit) {
+        self.size += publish.size();
+        self.messages.push(publish.payload);
+        self.reply.extend(publish.reply.into_iter().flatten());
+        self.budget.merge(budget);
+    }
+
+    /// Whether an immediate reply must not overtake these.
+    fn is_ordered(&self) -> bool {
+        !self.tagged && !self.reply.is_empty()
+    }
+
+    /// The records are safe: the replies may go out.
+    fn durable(&self, shared: &Shared, now: Instant, out: &mut Vec<u8>) {
         shared.log_works();
-        shared.metrics.of(self.publish.protocol).durable.inc();
+        let frames = self.messages.len() as u64;
+        shared.metrics.of(self.protocol).durable.inc_by(frames);
         let took = now.saturating_duration_since(self.taken);
         shared.metrics.durable.observe(took.as_secs_f64());
-        let Some(reply) = self.publish.reply.take() else {
-            return (self.size, false);
-        };
-        out.extend_from_slice(&reply);
-        (self.size, !self.publish.tagged)
+        out.extend_from_slice(&self.reply);
     }
 }
 
 /// The future owns what it needs: it may outlive this poll.
-fn start(shared: &Shared, publish: &Publish) -> BoxFuture<'static, Result<Receipt, BusError>> {
+fn start(shared: &Shared, frames: &InFlight) -> BoxFuture<'static, Result<Receipt, BusError>> {
     let log = Arc::clone(&shared.log);
-    let (partition, payload) = (publish.partition, publish.payload.clone());
-    Box::pin(async move { log.append(partition, payload).await })
+    let (partition, messages) = (frames.partition, frames.messages.clone());
+    Box::pin(async move { log.append_all(partition, messages).await })
 }

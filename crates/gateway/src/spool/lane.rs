@@ -1,19 +1,18 @@
 //! One partition's way: messages in the order of the calls, confirmed by the far log or spooled.
 
 use super::Inner;
-use bytes::Bytes;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
-use waywarden_bus::{Append, BusError, Receipt};
+use waywarden_bus::{Append, BusError, Messages, Receipt};
 
 type Told = oneshot::Sender<Result<u64, BusError>>;
 
-/// A message, and whom to tell.
+/// What was appended as one, and whom to tell.
 pub(super) struct Item {
-    pub payload: Bytes,
-    /// What the far log said when it was given the message; None: it was not.
+    pub messages: Messages,
+    /// What the far log said when it was given them; None: it was not.
     pub sent: Option<Result<Receipt, BusError>>,
     pub told: Told,
     /// When the far log's time is over.
@@ -60,7 +59,7 @@ impl Lane {
     }
 }
 
-/// Sees each message to the one log or the other.
+/// Sees everything to the one log or the other.
 pub(super) async fn run(
     inner: Arc<Inner>,
     partition: u32,
@@ -73,11 +72,12 @@ pub(super) async fn run(
             Confirmed::Told => {
                 inner.on_the_way.fetch_sub(1, Ordering::AcqRel);
             }
-            Confirmed::No(payload, told) => {
+            Confirmed::No(messages, told) => {
                 wait_for_room(&inner).await;
-                let taken = inner.local.append(partition, payload).await;
+                let count = messages.len() as u64;
+                let taken = inner.local.append_all(partition, messages).await;
                 // Its other end lives for as long as this one.
-                let _ = spooled.send((taken, told));
+                let _ = spooled.send(Spooled { count, taken, told });
             }
         }
     }
@@ -85,16 +85,24 @@ pub(super) async fn run(
 
 enum Confirmed {
     Told,
-    No(Bytes, Told),
+    No(Messages, Told),
+}
+
+/// What the spool was given.
+struct Spooled {
+    /// Messages.
+    count: u64,
+    taken: Result<Receipt, BusError>,
+    told: Told,
 }
 
 async fn confirmed(inner: &Inner, item: Item) -> Confirmed {
     let why = match item.sent {
-        None => return Confirmed::No(item.payload, item.told),
+        None => return Confirmed::No(item.messages, item.told),
         Some(Err(error)) => error.to_string(),
         Some(Ok(receipt)) => match timeout_at(item.until, receipt).await {
             Ok(Ok(Ok(offset))) => {
-                // Who waited may be gone; the message is durable all the same.
+                // Who waited may be gone; the messages are durable all the same.
                 let _ = item.told.send(Ok(offset));
                 return Confirmed::Told;
             }
@@ -104,7 +112,7 @@ async fn confirmed(inner: &Inner, item: Item) -> Confirmed {
         },
     };
     inner.trip(&why).await;
-    Confirmed::No(item.payload, item.told)
+    Confirmed::No(item.messages, item.told)
 }
 
 async fn wait_for_room(inner: &Inner) {
@@ -117,17 +125,14 @@ async fn wait_for_room(inner: &Inner) {
 }
 
 /// Tells what became of spooled messages, in their order.
-async fn tell(
-    inner: Arc<Inner>,
-    mut receipts: mpsc::UnboundedReceiver<(Result<Receipt, BusError>, Told)>,
-) {
-    while let Some((taken, told)) = receipts.recv().await {
+async fn tell(inner: Arc<Inner>, mut receipts: mpsc::UnboundedReceiver<Spooled>) {
+    while let Some(Spooled { count, taken, told }) = receipts.recv().await {
         let outcome = match taken {
             Ok(receipt) => receipt.await.unwrap_or(Err(BusError::Closed)),
             Err(error) => Err(error),
         };
         if outcome.is_ok() {
-            inner.counts.spooled.fetch_add(1, Ordering::Relaxed);
+            inner.counts.spooled.fetch_add(count, Ordering::Relaxed);
         }
         let _ = told.send(outcome);
         inner.on_the_way.fetch_sub(1, Ordering::AcqRel);

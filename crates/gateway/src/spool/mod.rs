@@ -12,7 +12,6 @@ mod lane;
 
 use crate::metrics::Metrics;
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures::future::BoxFuture;
 use lane::{Item, Lane};
 use std::fmt;
@@ -23,7 +22,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, RwLock, oneshot, watch};
 use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
-use waywarden_bus::{Append, BusError, EmbeddedLog, Log, Receipt};
+use waywarden_bus::{Append, BusError, EmbeddedLog, Log, Messages, Receipt};
 
 /// Why the far log cannot be reached.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -75,7 +74,7 @@ struct Inner {
     far: Mutex<Option<Arc<dyn Append>>>,
     connect: Connect,
     options: SpoolOptions,
-    /// Messages that a lane holds on their way to the spool.
+    /// What lanes hold on its way to the one log or the other.
     on_the_way: AtomicU64,
     spooling: AtomicBool,
     full: watch::Sender<bool>,
@@ -241,13 +240,13 @@ impl Inner {
     fn push(
         &self,
         lane: &Lane,
-        payload: Bytes,
+        messages: Messages,
         sent: Option<Result<Receipt, BusError>>,
     ) -> Result<Receipt, BusError> {
         let (told, receipt) = oneshot::channel();
         self.on_the_way.fetch_add(1, Ordering::AcqRel);
         let item = Item {
-            payload,
+            messages,
             sent,
             told,
             until: Instant::now() + self.options.patience,
@@ -294,20 +293,24 @@ impl Append for Spool {
         self.inner.local.partitions()
     }
 
-    async fn append(&self, partition: u32, payload: Bytes) -> Result<Receipt, BusError> {
+    async fn append_all(&self, partition: u32, messages: Messages) -> Result<Receipt, BusError> {
         let inner = &self.inner;
         let lane = inner.lane(partition)?;
-        // Held until the message is in its lane: the lane has the order of the far log.
+        // Held until the messages are in their lane: the lane has the order of the far log.
         let way = inner.way.read().await;
         let sent = match &*way {
             // What it does not take is spooled, in its place.
-            Way::Far(far) => Some(far.append(partition, payload.clone()).await),
+            Way::Far(far) => Some(far.append_all(partition, messages.clone()).await),
             Way::Spool => None,
         };
-        inner.push(lane, payload, sent)
+        inner.push(lane, messages, sent)
     }
 
-    fn try_append(&self, partition: u32, payload: &Bytes) -> Option<Result<Receipt, BusError>> {
+    fn try_append_all(
+        &self,
+        partition: u32,
+        messages: &Messages,
+    ) -> Option<Result<Receipt, BusError>> {
         let inner = &self.inner;
         let lane = match inner.lane(partition) {
             Ok(lane) => lane,
@@ -315,10 +318,10 @@ impl Append for Spool {
         };
         let way = inner.way.try_read().ok()?;
         let sent = match &*way {
-            Way::Far(far) => Some(far.try_append(partition, payload)?),
+            Way::Far(far) => Some(far.try_append_all(partition, messages)?),
             Way::Spool => None,
         };
-        Some(inner.push(lane, payload.clone(), sent))
+        Some(inner.push(lane, messages.clone(), sent))
     }
 
     /// What is in the spool stays there for the next start.

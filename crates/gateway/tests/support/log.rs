@@ -1,10 +1,9 @@
 //! A log that confirms, holds, fails or is full, as the test says.
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use std::sync::Mutex;
 use tokio::sync::{oneshot, watch};
-use waywarden_bus::{Append, BusError, Offset, Receipt, decode};
+use waywarden_bus::{Append, BusError, Messages, Offset, Receipt, decode};
 use waywarden_model::{Frame, Message, Tick, Timestamp};
 
 pub const PARTITIONS: u32 = 4;
@@ -29,11 +28,19 @@ pub struct TestLog {
     inner: Mutex<Inner>,
 }
 
+/// What was appended as one and is not confirmed.
+#[derive(Debug)]
+struct Held {
+    partition: u32,
+    frames: Vec<Frame>,
+    reply: Reply,
+}
+
 #[derive(Debug, Default)]
 struct Inner {
     durable: Vec<(u32, Frame)>,
     ticks: Vec<(u32, Tick)>,
-    held: Vec<(u32, Frame, Reply)>,
+    held: Vec<Held>,
     attempts: usize,
     /// Keeps nothing, for tests that measure memory.
     forgets: bool,
@@ -78,20 +85,28 @@ impl TestLog {
         self.inner.lock().unwrap().ticks.clone()
     }
 
+    /// How often something was appended that is not confirmed.
     pub fn held(&self) -> usize {
         self.inner.lock().unwrap().held.len()
+    }
+
+    /// The frames of each of them.
+    pub fn held_frames(&self) -> Vec<usize> {
+        let inner = self.inner.lock().unwrap();
+        inner.held.iter().map(|held| held.frames.len()).collect()
     }
 
     pub fn attempts(&self) -> usize {
         self.inner.lock().unwrap().attempts
     }
 
-    /// Confirms the held frame at `index`.
+    /// Confirms what is held at `index`.
     pub fn confirm(&self, index: usize) {
         let mut inner = self.inner.lock().unwrap();
-        let (partition, frame, reply) = inner.held.remove(index);
-        inner.durable.push((partition, frame));
-        let _ = reply.send(Ok(inner.durable.len() as u64));
+        let held = inner.held.remove(index);
+        let frames = held.frames.into_iter().map(|frame| (held.partition, frame));
+        inner.durable.extend(frames);
+        let _ = held.reply.send(Ok(inner.durable.len() as u64));
     }
 
     pub fn confirm_all(&self) {
@@ -100,10 +115,10 @@ impl TestLog {
         }
     }
 
-    /// The write of the held frame at `index` fails.
+    /// The write of what is held at `index` fails.
     pub fn fail(&self, index: usize) {
-        let (_, _, reply) = self.inner.lock().unwrap().held.remove(index);
-        let _ = reply.send(Err(BusError::Write("no room".into())));
+        let held = self.inner.lock().unwrap().held.remove(index);
+        let _ = held.reply.send(Err(BusError::Write("no room".into())));
     }
 }
 
@@ -113,30 +128,38 @@ impl Append for TestLog {
         PARTITIONS
     }
 
-    async fn append(&self, partition: u32, payload: Bytes) -> Result<Receipt, BusError> {
+    async fn append_all(&self, partition: u32, messages: Messages) -> Result<Receipt, BusError> {
         let mut mode = self.mode.subscribe();
         let mode = *mode.wait_for(|m| *m != Mode::Full).await.unwrap();
         let (reply, receipt) = oneshot::channel();
         let mut inner = self.inner.lock().unwrap();
-        let frame = match decode(&payload).unwrap() {
-            Message::Frame(frame) => frame,
-            Message::Tick(tick) if mode == Mode::Confirm => {
-                inner.ticks.push((partition, tick));
-                let _ = reply.send(Ok(0));
-                return Ok(receipt);
+        let mut frames = Vec::new();
+        for payload in &messages {
+            match decode(payload).unwrap() {
+                Message::Frame(frame) => frames.push(frame),
+                Message::Tick(tick) if mode == Mode::Confirm => {
+                    inner.ticks.push((partition, tick));
+                    let _ = reply.send(Ok(0));
+                    return Ok(receipt);
+                }
+                // Ticks fail quietly while frames are held or fail.
+                _ => return Err(BusError::Closed),
             }
-            // Ticks fail quietly while frames are held or fail.
-            _ => return Err(BusError::Closed),
-        };
+        }
         inner.attempts += 1;
         match mode {
             Mode::Confirm => {
                 if !inner.forgets {
-                    inner.durable.push((partition, frame));
+                    let frames = frames.into_iter().map(|frame| (partition, frame));
+                    inner.durable.extend(frames);
                 }
                 let _ = reply.send(Ok(inner.durable.len() as u64));
             }
-            Mode::Hold => inner.held.push((partition, frame, reply)),
+            Mode::Hold => inner.held.push(Held {
+                partition,
+                frames,
+                reply,
+            }),
             Mode::Closed => return Err(BusError::Closed),
             Mode::Fail | Mode::Full => {
                 let _ = reply.send(Err(BusError::Write("no room".into())));
