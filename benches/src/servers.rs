@@ -5,14 +5,14 @@ use anyhow::{Context as _, Result};
 use std::io::Read as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use waywarden_bus::{Append, EmbeddedLog, KafkaLog};
 use waywarden_gateway::{
-    GatewayConfig, Limits, Listener, Speaks, Surroundings, free_space_of, serve as serve_gateway,
-    wire_sessions,
+    Connect, GatewayConfig, Limits, Listener, Speaks, Spool, SpoolOptions, Surroundings,
+    free_space_of, serve as serve_gateway, wire_sessions,
 };
 use waywarden_model::registry::{Registers, Registry, RegistryDirectory, UnknownPolicy};
 use waywarden_model::{Protocol, Timestamp};
@@ -22,7 +22,7 @@ use waywarden_wire::Transport;
 pub enum Server {
     /// The gateway on the embedded log, nothing behind it.
     Gateway,
-    /// The gateway on Kafka.
+    /// The gateway on Kafka, with its spool before it.
     KafkaGateway,
     /// The least that a gateway on Kafka can be.
     Stub,
@@ -62,11 +62,12 @@ pub fn serve(server: Server) -> Result<()> {
     let address = match server {
         Server::Gateway => {
             let log = embedded(folder.path())?;
-            runtime.block_on(gateway(folder.path(), log))?
+            runtime.block_on(gateway(folder.path(), log, None))?
         }
         Server::KafkaGateway => runtime.block_on(async {
             let log = KafkaLog::open(crate::services::served_log()?).await?;
-            gateway(folder.path(), Arc::new(log)).await
+            let spool = spool(folder.path(), Arc::new(log)).await?;
+            gateway(folder.path(), Arc::new(spool.clone()), Some(spool)).await
         })?,
         Server::Stub => runtime.block_on(crate::services::stub())?,
         Server::Echo => runtime.block_on(echo())?,
@@ -91,7 +92,30 @@ fn embedded(folder: &std::path::Path) -> Result<Arc<dyn Append>> {
     Ok(Arc::new(EmbeddedLog::open(&folder.join("log"), options)?))
 }
 
-async fn gateway(folder: &std::path::Path, log: Arc<dyn Append>) -> Result<SocketAddr> {
+async fn spool(folder: &std::path::Path, log: Arc<dyn Append>) -> Result<Spool> {
+    let options = SpoolOptions {
+        folder: folder.join("spool"),
+        patience: Duration::from_secs(5),
+        retry: Duration::from_secs(1),
+        max_bytes: 1 << 30,
+    };
+    let local = waywarden_bus::Options {
+        partitions: log.partitions(),
+        ..Default::default()
+    };
+    let local = EmbeddedLog::open(&options.folder, local)?;
+    let connect: Connect = Arc::new(move || {
+        let log = Arc::clone(&log);
+        Box::pin(async move { Ok(log) })
+    });
+    Ok(Spool::open(local, connect, options).await?)
+}
+
+async fn gateway(
+    folder: &std::path::Path,
+    log: Arc<dyn Append>,
+    spool: Option<Spool>,
+) -> Result<SocketAddr> {
     let registry = Arc::new(Registry::new(0, Registers::default()));
     // What the devices send is of one day in spring, and is to come as fast as it can.
     let limits = Limits {
@@ -111,7 +135,7 @@ async fn gateway(folder: &std::path::Path, log: Arc<dyn Append>) -> Result<Socke
     };
     let with = Surroundings {
         log,
-        spool: None,
+        spool,
         directory: Arc::new(RegistryDirectory::new(registry, UnknownPolicy::Accept, 0)),
         sessions: wire_sessions(),
         clock: Arc::new(now),

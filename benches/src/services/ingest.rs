@@ -115,10 +115,11 @@ fn row(load: &Load, effort: Effort) -> Result<Row> {
         }),
         limit: format!(
             "{} frames of each device in flight; devices, gateway and one node of Kafka on the \
-             same cores, which are what limits it: the gateway takes {:.1} us of processor time a \
-             frame, the stub {:.1} us. The stub sends the frame as it came, the gateway the frame \
-             and its records. The library's producer alone, with the gateway's messages and no \
-             devices: {:.0} records/s.",
+             same cores. These limit it, and how long a message lingers for its batch: 5 ms at \
+             the stub, 5 ms at most at the gateway. The gateway takes {:.1} us of processor time a \
+             frame, the stub {:.1} us. The stub sends the frame as it came, the gateway, which has \
+             its spool, the frame and its records. The library's producer alone, with the \
+             gateway's messages and no devices: {:.0} records/s.",
             load.window,
             median(&of(|m| m.gateway_us)),
             median(&of(|m| m.stub_us)),
