@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use waywarden_bus::Append;
+use waywarden_bus::{Append, BusError};
 use waywarden_model::{DeviceDirectory, Protocol, Timestamp};
 use waywarden_wire::auto::Auto;
 use waywarden_wire::{Env, FrameError, Session, Transport};
@@ -126,11 +126,18 @@ impl Shared {
     }
 
     /// The log refused a write: told once in a while, and not ready until one succeeds.
-    pub(crate) fn log_failed(&self, error: &waywarden_bus::BusError) {
+    pub(crate) fn log_failed(&self, error: &BusError) {
         self.metrics.append_failures.inc();
         self.log_failing.store(true, Ordering::Release);
         if let Some(times) = self.folded.tell("append_failed") {
             tracing::error!(%error, times, "the log cannot be written; devices are not acknowledged");
+        }
+    }
+
+    /// The log takes nothing any more. Before a stop that is a failure, of its thread for one.
+    pub(crate) fn log_closed(&self) {
+        if !self.shutdown.is_cancelled() {
+            self.log_failed(&BusError::Closed);
         }
     }
 

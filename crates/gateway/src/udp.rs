@@ -203,7 +203,10 @@ async fn until_durable(shared: &Shared, publish: &Publish) -> bool {
                 return true;
             }
             Err(error @ BusError::Write(_)) => shared.log_failed(&error),
-            Err(_) => return false,
+            Err(_) => {
+                shared.log_closed();
+                return false;
+            }
         }
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(longest);

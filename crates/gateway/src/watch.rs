@@ -110,7 +110,10 @@ pub(crate) async fn tick(shared: Arc<Shared>) {
             () = shared.shutdown.cancelled() => return,
             written = write_tick(&shared, &message) => match written {
                 Ok(()) => shared.log_works(),
-                Err(BusError::Closed) => return,
+                Err(BusError::Closed) => {
+                    shared.log_closed();
+                    return;
+                }
                 Err(error) => shared.log_failed(&error),
             }
         }

@@ -267,6 +267,7 @@ async fn a_log_that_was_closed_ends_connections_without_an_acknowledgement() {
     device.send("D 1\n").await;
     device.is_closed().await;
     assert_eq!(g.metric("closed_connections_total", "log_closed"), 1.0);
+    assert_eq!(g.ill(), ["log_failing"]);
 }
 
 #[tokio::test]

@@ -23,7 +23,8 @@ pub struct Args {
 }
 
 /// Prints the keys that differ from their defaults; everything wrong or doubtful goes to standard
-/// error. Keys name the files of secrets and never hold one, so nothing here needs hiding.
+/// error. Keys name the files of secrets and are not to hold one; where the store's server has a
+/// password all the same, it is not shown.
 ///
 /// # Errors
 /// [`Ending::Usage`](crate::exit::Ending::Usage) where the program would not start with it.

@@ -98,6 +98,42 @@ fn a_file_of_client_settings_is_checked_and_its_secrets_are_not_told() {
 }
 
 #[test]
+fn a_password_in_the_way_to_the_store_is_doubted_and_not_told() {
+    let check = |server: &str| {
+        let mut command = Command::new(PROGRAM);
+        command.env("WAYWARDEN__STORE__KIND", "timescale");
+        command.env("WAYWARDEN__STORE__SERVER", server);
+        let done = command.arg("check-config").output().unwrap();
+        let told = format!("{}{}", String::from_utf8_lossy(&done.stdout), said(&done));
+        assert!(!told.contains("open-sesame"), "{told}");
+        (done.status.code(), told)
+    };
+    for server in [
+        "host=127.0.0.1 user=w password=open-sesame",
+        "postgresql://w:open-sesame@127.0.0.1/w",
+    ] {
+        let (code, told) = check(server);
+        assert_eq!(code, Some(0), "{told}");
+        assert!(
+            told.contains("with a password, which is not shown"),
+            "{told}"
+        );
+        assert!(
+            told.contains("name that in `store.password_file`"),
+            "{told}"
+        );
+    }
+    let (code, told) = check("host=127.0.0.1 user=w passwort=open-sesame");
+    assert_eq!(code, Some(2), "{told}");
+    let (code, told) = check("host=127.0.0.1 user=somebody");
+    assert_eq!(code, Some(0), "{told}");
+    assert!(
+        told.contains("user=somebody") && !told.contains("password"),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_store_of_an_older_program_is_migrated_and_a_newer_one_refused() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");

@@ -225,7 +225,10 @@ impl Connection {
                 self.retry.failed(self.shared.config.times.retry);
                 Ok(())
             }
-            Found::Closed => Err(End::LogClosed),
+            Found::Closed => {
+                self.shared.log_closed();
+                Err(End::LogClosed)
+            }
         }
     }
 

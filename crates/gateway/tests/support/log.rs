@@ -42,6 +42,8 @@ struct Inner {
     ticks: Vec<(u32, Tick)>,
     held: Vec<Held>,
     attempts: usize,
+    /// Ticks whose receipts nobody resolves.
+    unanswered: Vec<Reply>,
     /// Keeps nothing, for tests that measure memory.
     forgets: bool,
 }
@@ -142,7 +144,11 @@ impl Append for TestLog {
                     let _ = reply.send(Ok(0));
                     return Ok(receipt);
                 }
-                // Ticks fail quietly while frames are held or fail.
+                // Not answered while frames are held or fail.
+                Message::Tick(_) if mode != Mode::Closed => {
+                    inner.unanswered.push(reply);
+                    return Ok(receipt);
+                }
                 _ => return Err(BusError::Closed),
             }
         }

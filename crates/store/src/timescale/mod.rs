@@ -41,7 +41,7 @@ pub use migrate::{Licence, policies};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-pub use tls::{Reach, ServerError, timescale_reach};
+pub use tls::{Reach, ServerError, timescale_password, timescale_reach};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{IsolationLevel, Row};
 use trouble::Outcome;

@@ -60,6 +60,12 @@ pub fn timescale_reach(server: &str, ca_file: Option<&Path>) -> Result<Reach, Se
     })
 }
 
+/// Whether a connection string has a password of its own; None where it cannot be read.
+pub fn timescale_password(server: &str) -> Option<bool> {
+    let config: Config = server.parse().ok()?;
+    Some(config.get_password().is_some())
+}
+
 fn leaves(host: &Host) -> bool {
     match host {
         Host::Tcp(name) => match name.parse::<IpAddr>() {

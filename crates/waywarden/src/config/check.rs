@@ -8,7 +8,7 @@ use waywarden_bus::ClientSettings;
 use waywarden_console::ConfigError;
 use waywarden_gateway::Listener;
 use waywarden_model::registry::UnknownPolicy;
-use waywarden_store::timescale::{Reach, ServerError, timescale_reach};
+use waywarden_store::timescale::{Reach, ServerError, timescale_password, timescale_reach};
 use waywarden_wire::Transport;
 
 /// Something wrong or doubtful with a key whose value can be read.
@@ -208,6 +208,11 @@ fn server(config: &Config, found: &mut Vec<Problem>) {
         return;
     }
     let key = "store.server";
+    if timescale_password(&config.store_server) == Some(true) {
+        let what = "has a password, which is seen wherever the configuration is: write it to a \
+                    file of its own and name that in `store.password_file`";
+        found.push(Problem::doubt(key, what));
+    }
     match timescale_reach(&config.store_server, config.timescale.ca_file.as_deref()) {
         Ok(Reach {
             verified: false,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use waywarden_gateway::{Listener, Speaks};
 use waywarden_model::Protocol;
 use waywarden_model::registry::UnknownPolicy;
+use waywarden_store::timescale::timescale_password;
 use waywarden_wire::Transport;
 
 /// One key of the file.
@@ -458,11 +459,20 @@ pub const KEYS: &[Key] = &[
             Ok(())
         },
     },
-    text!(
-        "store.server",
-        store_server,
-        "TimescaleDB: how the server is reached, as libpq has it, without the password."
-    ),
+    Key {
+        name: "store.server",
+        about: "TimescaleDB: how the server is reached, as libpq has it, without the password.",
+        show: |c| match timescale_password(&c.store_server) {
+            Some(false) => quoted(&c.store_server),
+            Some(true) => quoted(&"(with a password, which is not shown)"),
+            // What cannot be read may hold one.
+            None => quoted(&"(cannot be read, and is not shown)"),
+        },
+        set: |c, v| {
+            not_empty(v)?.clone_into(&mut c.store_server);
+            Ok(())
+        },
+    },
     optional_path!(
         "store.password_file",
         store_password_file,
