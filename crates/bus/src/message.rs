@@ -2,6 +2,7 @@
 
 mod differences;
 mod packed;
+mod varint;
 mod write;
 
 use bytes::Bytes;
