@@ -4,7 +4,7 @@
 use crate::alerts::{Listening, Telling, Whose};
 use crate::law::Law;
 use crate::source::{Given, Place, Source, hash, in_order};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use waywarden_model::registry::import::Reach;
 use waywarden_model::{Alert, AlertId, Frame, Message, Period, SourceId, Tick, Timestamp, Verdict};
 use waywarden_rules::{Admit, StateError, admit};
@@ -23,7 +23,6 @@ pub struct Stage {
     batch: Batch,
     /// Where a source's records stand in the batch.
     places: HashMap<SourceId, usize>,
-    touched: HashSet<SourceId>,
     ticks: HashMap<String, (Timestamp, Timestamp)>,
     since_checkpoint: u64,
     telling: Telling,
@@ -57,7 +56,6 @@ impl Stage {
             out: Given::default(),
             batch: Batch::default(),
             places: HashMap::new(),
-            touched: HashSet::new(),
             ticks: HashMap::new(),
             since_checkpoint: 0,
             telling: Telling::default(),
@@ -202,20 +200,24 @@ impl Stage {
             return; // in the saved state already
         }
         source.position = offset + 1;
-        self.touched.insert(frame.source.clone());
         let count = frame.records.len() as u64;
         self.batch.records_read += count;
         self.since_checkpoint += count;
         in_order(&mut frame.records);
-        let at = *self.places.entry(frame.source.clone()).or_insert_with(|| {
-            self.batch.sources.push(SourceRecords {
-                source: frame.source.clone(),
-                frames: Vec::new(),
-                newer: Vec::new(),
-                older: Vec::new(),
-            });
-            self.batch.sources.len() - 1
-        });
+        let at = match self.places.get(&frame.source) {
+            Some(at) => *at,
+            None => {
+                let at = self.batch.sources.len();
+                self.batch.sources.push(SourceRecords {
+                    source: frame.source.clone(),
+                    frames: Vec::new(),
+                    newer: Vec::new(),
+                    older: Vec::new(),
+                });
+                self.places.insert(frame.source.clone(), at);
+                at
+            }
+        };
         let rows = &mut self.batch.sources[at];
         let index = u32::try_from(rows.frames.len()).unwrap_or(u32::MAX);
         rows.frames.push(FiledFrame {
@@ -309,7 +311,6 @@ impl Stage {
         self.out = Given::default();
         self.batch = Batch::default();
         self.places.clear();
-        self.touched.clear();
         self.ticks.clear();
         self.alerts.clear();
     }
@@ -317,13 +318,12 @@ impl Stage {
     /// The batch filled so far, in a form that does not depend on hash order. With `checkpoint`,
     /// the changed states go along, and `next` becomes the position from which a replay begins.
     pub fn finish_batch(&mut self, next: u64, checkpoint: bool, now: Timestamp) -> Batch {
-        for source in self.touched.drain() {
+        for (source, _) in self.places.drain() {
             if let Some(source) = self.sources.get_mut(&source) {
                 source.flush(&mut self.out.facts);
             }
         }
         let mut batch = std::mem::take(&mut self.batch);
-        self.places.clear();
         batch.sources.sort_by(|a, b| a.source.cmp(&b.source));
         let Given {
             facts: out,
