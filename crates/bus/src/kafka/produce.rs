@@ -21,7 +21,7 @@ const CLOSING: Duration = Duration::from_millis(5);
 
 /// The library's own linger: as long as it takes to hand it a batch.
 const HAND_OVER: Duration = Duration::from_millis(1);
-/// By so much a timer of the runtime is late at most.
+/// Timers of the runtime wake at whole milliseconds: by so much a free one is late at most.
 const TICK: Duration = Duration::from_millis(1);
 
 type Producing = ThreadedProducer<Deliveries>;
@@ -84,10 +84,10 @@ struct Flying {
 }
 
 impl Flight {
-    /// One message arrived, or never will. When it is the last, who waits is told.
-    fn landed(&self, outcome: Result<u64, BusError>, lanes: &Lanes<Waiting>) {
+    /// So many messages arrived, or never will. With the last of them who waits is told.
+    fn landed(&self, count: usize, outcome: Result<u64, BusError>, lanes: &Lanes<Waiting>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.left = state.left.saturating_sub(1);
+        state.left = state.left.saturating_sub(count);
         if state.outcome.is_ok() {
             state.outcome = outcome;
         }
@@ -127,7 +127,7 @@ impl ProducerContext<NoCustomPartitioner> for Deliveries {
             }),
             Err((error, _)) => Err(BusError::Write(error.to_string())),
         };
-        flight.landed(outcome, &self.0.lanes);
+        flight.landed(1, outcome, &self.0.lanes);
     }
 }
 
@@ -312,6 +312,7 @@ impl Sender {
                 told: Some((waiting.told, waiting.place)),
             }),
         });
+        let mut left = waiting.messages.len();
         for payload in &waiting.messages {
             let record: BaseRecord<'_, (), [u8], Arc<Flight>> =
                 BaseRecord::with_opaque_to(&self.topic, Arc::clone(&flight))
@@ -322,9 +323,11 @@ impl Sender {
                 if let Some((code, why)) = producer.client().fatal_error() {
                     self.renew(&producer, &format!("{code}: {why}"));
                 }
+                // What is behind it is sent again with it, and must not come before it.
                 let outcome = Err(BusError::Write(error.to_string()));
-                flight.landed(outcome, &self.ways.lanes);
+                return flight.landed(left, outcome, &self.ways.lanes);
             }
+            left -= 1;
         }
     }
 
@@ -355,5 +358,69 @@ impl Sender {
             }
             Err(error) => tracing::error!(why, %error, "the producer failed for good"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use smallvec::smallvec;
+
+    /// A lane whose batch is what was appended as one, on its way, and its receipt.
+    fn flying(count: usize) -> (Lanes<Waiting>, Flight, Receipt, Arc<Semaphore>) {
+        let queue = Arc::new(Semaphore::new(10));
+        let place = Arc::clone(&queue).try_acquire_many_owned(10).unwrap();
+        let lanes = Lanes::new(1, Duration::ZERO);
+        let (told, receipt) = oneshot::channel();
+        let waiting = Waiting {
+            messages: smallvec![Bytes::new(); count],
+            told,
+            place,
+        };
+        assert!(lanes.push(0, waiting, 0).is_ok());
+        let Due::Now(producer, mut batch) = lanes.due(0, Instant::now(), true) else {
+            panic!("it is due");
+        };
+        let waiting = batch.remove(0);
+        let flight = Flight {
+            partition: 0,
+            producer,
+            state: Mutex::new(Flying {
+                left: count,
+                outcome: Ok(0),
+                told: Some((waiting.told, waiting.place)),
+            }),
+        };
+        (lanes, flight, receipt, queue)
+    }
+
+    #[test]
+    fn who_waits_is_told_with_the_last_and_of_a_failure_before_it() {
+        let write = || Err(BusError::Write("away".to_owned()));
+        let (lanes, flight, mut receipt, queue) = flying(3);
+        flight.landed(1, Ok(7), &lanes);
+        flight.landed(1, Ok(8), &lanes);
+        assert!(receipt.try_recv().is_err() && !lanes.is_idle());
+        assert_eq!(queue.available_permits(), 0);
+        flight.landed(1, Ok(9), &lanes);
+        assert!(matches!(receipt.try_recv(), Ok(Ok(9))));
+        assert!(lanes.is_idle());
+        assert_eq!(queue.available_permits(), 10);
+
+        let (lanes, flight, mut receipt, queue) = flying(3);
+        flight.landed(1, write(), &lanes);
+        flight.landed(1, Ok(8), &lanes);
+        assert!(receipt.try_recv().is_err() && !lanes.is_idle());
+        flight.landed(1, Ok(9), &lanes);
+        assert!(matches!(receipt.try_recv(), Ok(Err(BusError::Write(_)))));
+        assert!(lanes.is_idle());
+        assert_eq!(queue.available_permits(), 10);
+
+        // The first is on its way, the others were never sent.
+        let (lanes, flight, mut receipt, _) = flying(3);
+        flight.landed(2, write(), &lanes);
+        flight.landed(1, Ok(7), &lanes);
+        assert!(matches!(receipt.try_recv(), Ok(Err(BusError::Write(_)))));
+        assert!(lanes.is_idle());
     }
 }
