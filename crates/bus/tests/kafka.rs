@@ -14,7 +14,9 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use std::sync::Arc;
 use std::time::Duration;
-use waywarden_bus::{Append, BusError, KafkaLog, KafkaOptions, Log, TopicError};
+use waywarden_bus::{
+    Append, BusError, KafkaLog, KafkaOptions, Log, MOST_AS_ONE, Messages, TopicError,
+};
 use waywarden_model::Timestamp;
 
 struct Kafka;
@@ -211,6 +213,26 @@ async fn a_purge_tells_every_receipt_and_the_log_goes_on() {
     let all = read_all(&log, 0).await;
     assert_eq!(all.last().unwrap().payload, "afterwards");
     assert_eq!(all.len(), 101 - failed);
+}
+
+/// However small the queue: one large message, and many as one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_larger_than_the_queue_passes_alone() {
+    let log = KafkaLog::open(KafkaOptions {
+        queue_messages: 2,
+        queue_bytes: 100,
+        ..fresh("small")
+    })
+    .await
+    .unwrap();
+    let large = log.append(0, Bytes::from(vec![7; 3_000_000])).await;
+    assert_eq!(large.unwrap().await.unwrap().unwrap(), 0);
+    let many = Messages::from_elem(Bytes::from(vec![8; 4_000]), MOST_AS_ONE);
+    for round in 1..=3 {
+        let receipt = log.append_all(0, many.clone()).await.unwrap();
+        let last = (round * MOST_AS_ONE) as u64;
+        assert_eq!(receipt.await.unwrap().unwrap(), last);
+    }
 }
 
 /// Kills and starts nodes of the cluster.

@@ -151,14 +151,14 @@ impl Publisher {
             .set("linger.ms", ms(HAND_OVER))
             .set("message.timeout.ms", ms(options.give_up))
             // The queue is bounded by us, so that whoever appends waits without holding a thread;
-            // the library's is larger, and never full.
+            // the library's is larger, and never full: it also takes what passes ours alone.
             .set(
                 "queue.buffering.max.messages",
                 (2 * options.queue_messages.max(MOST_AS_ONE)).to_string(),
             )
             .set(
                 "queue.buffering.max.kbytes",
-                (options.queue_bytes / 512).to_string(),
+                (2 * queue_bytes.max(MESSAGE_BYTES as usize) / 1024).to_string(),
             )
             .set("message.max.bytes", MESSAGE_BYTES.to_string());
         let ways = Ways {
@@ -312,13 +312,13 @@ impl Sender {
                 told: Some((waiting.told, waiting.place)),
             }),
         });
+        let producer = self.producer();
         let mut left = waiting.messages.len();
         for payload in &waiting.messages {
             let record: BaseRecord<'_, (), [u8], Arc<Flight>> =
                 BaseRecord::with_opaque_to(&self.topic, Arc::clone(&flight))
                     .partition(number(partition))
                     .payload(payload);
-            let producer = self.producer();
             if let Err((error, _)) = producer.send(record) {
                 if let Some((code, why)) = producer.client().fatal_error() {
                     self.renew(&producer, &format!("{code}: {why}"));
